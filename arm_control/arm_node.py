@@ -1,0 +1,219 @@
+"""arm_node: the one process that commands the arm. It never touches an image."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from learned_arm import cdr
+from learned_arm.commander import SOURCES, Command, Commander
+from learned_arm.contract import load_contract
+from learned_arm.errors import LearnedArmError
+from learned_arm.ros import messages, qos
+from learned_arm.ros.node import is_lock_step, parameter, run
+from learned_arm.ros.sinks import CommandSinks
+
+_STATUS_PERIOD_S = 0.2
+_LOCK_STEP_PATIENCE_S = 5.0
+_NOTHING = np.empty(0)
+
+
+class ArmNode(Node):
+    """Takes targets from sources, gives commands to controllers at the control rate."""
+
+    def __init__(self) -> None:
+        super().__init__("arm_node")
+        name = parameter(
+            self, "contract", "pick_cube", "contract (name or YAML path) that names robot and tick rate", read_only=True
+        )
+        robot = parameter(self, "robot", "", "another robot file than the contract names", read_only=True)
+        parameter(self, "source", "", f"who ~/engage speaks for: {', '.join(SOURCES)}")
+        self._contract = load_contract(name, robot or None)
+        self._commander = Commander(self._contract.robot)
+        self._lock = threading.Lock()
+        self._lock_step = is_lock_step(self)
+        self._sinks = CommandSinks(self, self._contract.robot)
+        self._requested = self.create_publisher(JointState, "/arm/requested", qos.small())
+        self._sent = self.create_publisher(JointState, "/arm/sent", qos.small())
+        self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.small())
+        for state in self._contract.robot.joint_states:
+            self.create_subscription(JointState, state.topic, self._on_joints, qos.small(), raw=True)
+        for source in SOURCES:
+            topic = f"/arm/{source}/targets"
+            self.create_subscription(JointTrajectory, topic, partial(self._on_targets, source), qos.small(), raw=True)
+        self.create_service(SetBool, "~/engage", self._on_engage)
+        self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
+        self._pending_ns: int | None = None
+        self._pending_since_s = 0.0
+        self._last_stepped_ns = 0
+        self._waiting: dict[str, cdr.TrajectoryView] = {}
+        self._last_state = ""
+        self._running = True
+        self.create_timer(_STATUS_PERIOD_S, self._on_status_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._thread = None
+        if not self._lock_step:
+            self._thread = threading.Thread(target=self._run_in_real_time, name="control", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """End the control loop."""
+        self._running = False
+        if self._thread is not None:
+            self._thread.join(timeout=1.0)
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _on_joints(self, raw: bytes) -> None:
+        try:
+            view = cdr.read_joint_state(raw)
+            with self._lock:
+                self._commander.measure(view, time.monotonic_ns())
+        except LearnedArmError as error:
+            self.get_logger().error(f"joint states refused: {error}", throttle_duration_sec=1.0)
+            return
+        if self._lock_step:
+            self._pending_ns, self._pending_since_s = view.stamp_ns, time.monotonic()
+            self._step_when_ready()
+
+    def _on_targets(self, source: str, raw: bytes) -> None:
+        try:
+            view = cdr.read_joint_trajectory(raw)
+        except LearnedArmError as error:
+            self.get_logger().error(f"targets of {source} refused: {error}", throttle_duration_sec=1.0)
+            return
+        if self._lock_step:
+            # Taken at their tick and at no other, so that nothing depends on which message came first.
+            self._waiting[source] = view
+            self._step_when_ready()
+        else:
+            self._take(source, view, self._now_ns())
+
+    def _take(self, source: str, view: cdr.TrajectoryView, now_ns: int) -> None:
+        try:
+            with self._lock:
+                self._commander.targets(source, view, now_ns)
+        except LearnedArmError as error:
+            self.get_logger().error(f"targets of {source} refused: {error}", throttle_duration_sec=1.0)
+
+    def _lock_step_now_ns(self) -> int:
+        return self._pending_ns if self._pending_ns is not None else self._last_stepped_ns
+
+    def _step_when_ready(self) -> None:
+        """Lock-step: step the pending tick once the holder's targets for it are in, or it kept us waiting too long."""
+        tick_ns = self._pending_ns
+        if tick_ns is None:
+            return
+        holder = self._commander.holder
+        if holder is not None and tick_ns % self._contract.period_ns == 0:
+            view = self._waiting.get(holder)
+            if view is not None and view.stamp_ns >= tick_ns:
+                self._take(holder, view, tick_ns)
+            elif time.monotonic() - self._pending_since_s < _LOCK_STEP_PATIENCE_S:
+                return
+            else:
+                self._commander.stop(f"{holder} sent no targets for tick {tick_ns} within {_LOCK_STEP_PATIENCE_S} s")
+                self.get_logger().error(self._commander.reason)
+        self._pending_ns, self._last_stepped_ns = None, tick_ns
+        self._publish(self._commander.step(tick_ns))
+
+    def _run_in_real_time(self) -> None:
+        period_s = 1.0 / self._contract.robot.control_rate_hz
+        due_s = time.monotonic()
+        while self._running:
+            due_s += period_s
+            pause_s = due_s - time.monotonic()
+            if pause_s > 0:
+                time.sleep(pause_s)
+            elif pause_s < -1.0:
+                due_s = time.monotonic()
+            with self._lock:
+                command = self._commander.step(self._now_ns(), time.monotonic_ns())
+            self._publish(command)
+
+    def _publish(self, command: Command) -> None:
+        joints = self._contract.robot.joints
+        if command.sent_rad is not None:
+            self._sinks.send(command.stamp_ns, command.sent_rad)
+            if command.requested_rad is not None:
+                self._requested.publish(messages.joint_state(command.stamp_ns, joints, command.requested_rad))
+            self._sent.publish(messages.joint_state(command.stamp_ns, joints, command.sent_rad))
+        elif self._lock_step:
+            # The simulation waits for this tick's answer, also when nothing was commanded.
+            self._sent.publish(messages.joint_state(command.stamp_ns, (), _NOTHING))
+        state = f"{self._commander.state.value} {self._commander.holder}"
+        if state != self._last_state:
+            self._last_state = state
+            self._publish_status()
+
+    def _on_engage(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        source = str(self.get_parameter("source").value)
+        try:
+            with self._lock:
+                if request.data:
+                    now_ns = self._lock_step_now_ns() if self._lock_step else self._now_ns()
+                    response.message = self._commander.engage(source, now_ns)
+                    self._waiting.pop(source, None)
+                else:
+                    response.message = self._commander.release(source)
+            response.success = True
+        except LearnedArmError as error:
+            response.success, response.message = False, str(error)
+        self.get_logger().info(f"engage({request.data}) by {source}: {response.message}")
+        if self._lock_step:
+            self._step_when_ready()
+        return response
+
+    def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._lock:
+            self._commander.stop("~/stop was called")
+        response.success, response.message = True, self._commander.reason
+        if self._lock_step:
+            self._step_when_ready()
+        return response
+
+    def _on_clear_fault(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._lock:
+            response.message = self._commander.clear_fault()
+        response.success = True
+        return response
+
+    def _on_status_timer(self) -> None:
+        if self._lock_step:
+            self._step_when_ready()
+        self._publish_status()
+
+    def _publish_status(self) -> None:
+        commander = self._commander
+        level = "ok" if commander.state.value in ("idle", "engaged", "holding") else "error"
+        values = {
+            "state": commander.state.value,
+            "holder": commander.holder or "",
+            "refused_targets": commander.refused_targets,
+            **{f"clamped_{name}": count for name, count in sorted(commander.clamp_counts.items())},
+        }
+        status = messages.status("arm_node", level, commander.reason or commander.state.value, values)
+        self._status.publish(status)
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+
+def main() -> int:
+    """Entry point."""
+    return run(ArmNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

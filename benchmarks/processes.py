@@ -1,0 +1,101 @@
+"""Child processes of a benchmark: on its own DDS domain, with the shipped transport profile, ended by id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from learned_arm.errors import LearnedArmError
+from learned_arm.ros import transport
+
+_PATIENCE_S = 5.0
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+# Domains above those of the demo and its tests, and still within the UDP ports that every system has free.
+_FIRST_DOMAIN, _DOMAINS = 91, 10
+
+
+def own_domain() -> int:
+    """A ROS_DOMAIN_ID for this process and its children; one that the user has set stays."""
+    if "ROS_DOMAIN_ID" in os.environ:
+        return int(os.environ["ROS_DOMAIN_ID"])
+    return _FIRST_DOMAIN + os.getpid() % _DOMAINS
+
+
+def join_domain(domain_id: int) -> None:
+    """Give this process the environment that its children get; call it before rclpy.init."""
+    os.environ.update(transport.environment(domain_id))
+
+
+class Processes:
+    """Leaving the `with` block ends every process that was started.
+
+    Args:
+        domain_id: ROS_DOMAIN_ID of all.
+        logs: Existing folder for their output.
+    """
+
+    def __init__(self, domain_id: int, logs: Path) -> None:
+        self._environment = transport.environment(domain_id) | {"OMP_NUM_THREADS": "1"}
+        self._logs = logs
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self._processes):
+            self.stop(name)
+
+    def start(self, module: str, *arguments: str) -> int:
+        """Run a module in a process of its own; returns its id."""
+        with (self._logs / f"{module}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._processes[module] = process
+        return process.pid
+
+    def check(self) -> None:
+        """Raise when a process has ended on its own."""
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                text = (self._logs / f"{name}.log").read_text(errors="replace").strip()
+                raise LearnedArmError(f"{name} ended with status {process.returncode}", got=text[-180:] or "no output")
+
+    def stop(self, module: str) -> None:
+        """End one process."""
+        process = self._processes.pop(module)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if process.poll() is not None:
+                return
+            os.kill(process.pid, number)
+            try:
+                process.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+class CpuMeter:
+    """CPU time that a process has used since the meter was made, all its threads together."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._start_s, self._start_cpu_s = time.monotonic(), self._cpu_s()
+
+    def share(self) -> float:
+        """Share of one core."""
+        return (self._cpu_s() - self._start_cpu_s) / (time.monotonic() - self._start_s)
+
+    def _cpu_s(self) -> float:
+        # The name in field 2 may hold spaces; the fields are counted behind its closing bracket.
+        fields = Path(f"/proc/{self._pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND

@@ -1,0 +1,122 @@
+"""The thread that writes: takes batches and commands from the inbox, one episode after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_recorder.episode_writer import Draft, EpisodeWriter, Received
+from data_recorder.inbox import Inbox
+from data_recorder.rosbag2_metadata import Topic
+from data_recorder.session import Take
+from learned_arm.contract import Contract
+from learned_arm.episode import Episode
+from learned_arm.errors import LearnedArmError
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Start an episode: its draft, the topics known so far, and the latched messages in force."""
+
+    root: Path
+    draft: Draft
+    contract: Contract
+    topics: Sequence[Topic]
+    latched: Sequence[Received]
+
+
+@dataclass(frozen=True)
+class End:
+    """End an episode as its take says."""
+
+    take: Take
+    notes: str
+    publishers: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How an episode ended: the episode itself, nothing when discarded, or the error."""
+
+    name: str
+    episode: Episode | None = None
+    error: str = ""
+
+
+class Scribe:
+    """Runs until `stop`.
+
+    Args:
+        inbox: Where batches (lists of `Received`), `Topic`, `Begin` and `End` come from.
+        provenance: Takes a snapshot, at the start and the end of each episode.
+        provenance_schema: Definition and type hash of std_msgs/msg/String.
+        done: Called from this thread when an episode has ended.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        provenance: Callable[[], Mapping[str, Any]],
+        provenance_schema: tuple[str, str] | None,
+        done: Callable[[Done], None],
+    ) -> None:
+        self._inbox = inbox
+        self._provenance = provenance
+        self._schema = provenance_schema
+        self._done = done
+        self._writer: EpisodeWriter | None = None
+        self._thread = threading.Thread(target=self._run, name="scribe")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, and end."""
+        self._inbox.put_command(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (item := self._inbox.take()) is not None:
+            try:
+                self._handle(item)
+            except Exception as error:
+                self._fail(item, error)
+        if self._writer is not None:
+            self._writer.abandon()
+
+    def _handle(self, item: Any) -> None:
+        if isinstance(item, Begin):
+            self._writer = EpisodeWriter(item.root, item.draft, item.contract, self._provenance(), self._schema)
+            for topic in item.topics:
+                self._writer.add_topic(topic)
+            self._writer.write(item.latched)
+        elif self._writer is None:
+            # The episode has failed; its error was told.
+            return
+        elif isinstance(item, Topic):
+            self._writer.add_topic(item)
+        elif isinstance(item, End):
+            self._done(self._end(self._writer, item))
+            self._writer = None
+        else:
+            self._writer.write(item)
+
+    def _end(self, writer: EpisodeWriter, end: End) -> Done:
+        take = end.take
+        if take.discarded or take.outcome is None or take.end_ns is None:
+            writer.discard()
+            return Done(take.name)
+        dropped = self._inbox.dropped()
+        episode = writer.finish(
+            take.outcome, take.reason, end.notes, take.end_ns, self._provenance(), dropped, end.publishers
+        )
+        return Done(take.name, episode)
+
+    def _fail(self, item: Any, error: Exception) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abandon()
+        name = writer.draft.name if writer is not None else item.draft.name if isinstance(item, Begin) else ""
+        text = str(error) if isinstance(error, LearnedArmError | OSError) else f"{type(error).__name__}: {error}"
+        self._done(Done(name, error=" ".join(text.split())))

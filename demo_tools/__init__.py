@@ -1,0 +1,1 @@
+"""Tools around the flywheel: a folder a capability, and the command line that drives them."""

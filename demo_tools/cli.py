@@ -1,0 +1,238 @@
+"""`learned-arm`: the flywheel on the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from learned_arm.errors import LearnedArmError
+
+
+def demo(
+    task: str = "pick_cube", quick: bool = False, out: Path = Path("runs/demo"), workers: int = 1, seed: int = 0
+) -> int:
+    """Run the whole flywheel once on the simulated arm.
+
+    Args:
+        task: Contract by name.
+        quick: A look at every part in a few minutes; the policy will be poor.
+        out: A folder named by the time is made here.
+        workers: Stacks of nodes side by side.
+        seed: Seed of the training.
+    """
+    from demo_tools.flow.demo import FULL, QUICK, run_demo
+
+    run_demo(task, QUICK if quick else FULL, out, workers=workers, seed=seed)
+    return 0
+
+
+def record(task: str = "pick_cube", episodes: int = 10, out: Path = Path("runs/record"), workers: int = 1) -> int:
+    """Record demonstrations of the scripted expert on the simulated arm.
+
+    Args:
+        task: Contract by name.
+        episodes: How many, one initial state each.
+        out: Episodes go to <out>/demos/<task>/.
+        workers: Stacks of nodes side by side.
+    """
+    from demo_tools.flow import stages
+    from demo_tools.flow.progress import bar
+    from demo_tools.flow.run_folder import RunFolder
+    from learned_arm.contract import load_contract
+
+    run = RunFolder(out)
+    with bar("record", episodes) as advance:
+        recorded = stages.record(run, load_contract(task), episodes, workers, advance)
+    for each in recorded:
+        print(f"{each.outcome}  lost {each.lost}  {each.folder}")
+    return 0
+
+
+def replay(episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], workers: int = 1, live: bool = False) -> int:
+    """Replay the labels of episodes; status 0 when all pass, 1 when one fails, 3 refused, 4 aborted.
+
+    Args:
+        episodes: Episode folders.
+        workers: Stacks of nodes side by side.
+        live: Use the robot that is running on this ROS_DOMAIN_ID instead of a simulated one.
+    """
+    from demo_tools.flow import stages
+    from demo_tools.replay.verdict import EXIT_STATUS, Verdict
+    from learned_arm.episode import load_episode
+
+    if not episodes:
+        raise LearnedArmError("no episode given", allowed="learned-arm replay <episode folder> ...")
+    loaded = [load_episode(folder) for folder in episodes]
+    if live:
+        stages.replay_live(episodes)
+    else:
+        from demo_tools.flow.progress import bar
+
+        with bar("replay", len(episodes)) as advance:
+            stages.replay_simulated(loaded[0].loaded_contract, episodes, workers, advance)
+    verdicts = [(folder, Verdict.load(folder)) for folder in episodes]
+    for folder, verdict in verdicts:
+        print(f"{verdict.verdict if verdict else 'none'}  {folder}  {verdict.reason if verdict else ''}")
+    return max(EXIT_STATUS[verdict.verdict] if verdict else 1 for _, verdict in verdicts)
+
+
+def dataset(
+    episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path, allow_unreplayed: bool = False
+) -> int:
+    """Make a LeRobot v3 dataset from episodes that passed replay.
+
+    Args:
+        episodes: Episode folders, or folders of them.
+        out: The dataset's folder; must not exist.
+        allow_unreplayed: Take episodes without a passing verdict; written into the manifest and every policy.
+    """
+    from demo_tools.dataset.build import build_dataset
+    from demo_tools.flow.progress import bar
+    from learned_arm.episode import EPISODE_FILE, load_episode
+
+    folders = sorted({found.parent for folder in episodes for found in folder.rglob(EPISODE_FILE)})
+    if not folders:
+        raise LearnedArmError(
+            "no episode found", where=", ".join(map(str, episodes)), allowed=f"folders with {EPISODE_FILE}"
+        )
+    contract = load_episode(folders[0]).loaded_contract
+    with bar("dataset", len(folders)) as advance:
+        manifest = build_dataset(
+            folders, contract, out, allow_unreplayed=allow_unreplayed, progress=lambda *_: advance("")
+        )
+    refused = Counter(each.reason for each in manifest.refused)
+    print(f"{manifest.frames} frames  {manifest.hash}  {out}")
+    for reason, count in refused.most_common():
+        print(f"refused {count}: {reason}")
+    return 0
+
+
+def train(dataset: Path, out: Path, iterations: int = 2200, seed: int = 0, threads: int = 2) -> int:
+    """Train a policy on a dataset by behaviour cloning; continues where an earlier call was ended.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Checkpoint and loss curve go here.
+        iterations: Training steps of 64 chunks.
+        seed: Seed of everything random.
+        threads: Threads of torch.
+    """
+    from demo_tools.flow.progress import bar
+    from demo_tools.training import train as run_training
+
+    with bar("train", iterations) as advance:
+        run_training(dataset, out, iterations=iterations, seed=seed, threads=threads, progress=lambda *_: advance(""))
+    print(out)
+    return 0
+
+
+def export(training: Path, dataset: Path, out: Path) -> int:
+    """Export a trained policy to one ONNX file and prove it equal to torch on recorded observations.
+
+    Args:
+        training: Folder that `train` wrote.
+        dataset: The dataset it was trained on.
+        out: The .onnx file.
+    """
+    from demo_tools.training import export_policy
+
+    exported = export_policy(training, dataset, out)
+    print(f"{out}  {exported.hash}  torch against ONNX {exported.parity_max_abs:.1e}")
+    return 0
+
+
+def evaluate(
+    policy: Annotated[Path, tyro.conf.Positional],
+    trials: int = 100,
+    out: Path = Path("runs/evaluate"),
+    blind: bool = False,
+    workers: int = 1,
+    limit_s: float = 9.0,
+) -> int:
+    """Measure a policy's success rate from held-out initial states of the simulated arm.
+
+    Args:
+        policy: The .onnx file.
+        trials: Initial states.
+        out: Rollouts, recorded as episodes, and the statement go here.
+        blind: Show the policy the images of another initial state; it must fail.
+        workers: Stacks of nodes side by side.
+        limit_s: Simulated seconds until a trial counts as failed.
+    """
+    from demo_tools.flow import stages
+    from demo_tools.flow.progress import bar
+    from demo_tools.flow.run_folder import RunFolder
+    from learned_policy_node.onnx_policy import load_policy
+
+    loaded = load_policy(policy)
+    with bar("evaluate", trials) as advance:
+        result = stages.evaluate(
+            RunFolder(out),
+            loaded.contract,
+            policy.resolve(),
+            loaded.hash,
+            trials,
+            workers,
+            advance,
+            limit_s=limit_s,
+            blind=blind,
+        )
+    low, high = result["wilson"]
+    print(f"{result['successes']} of {result['count']}, 95 % interval {low:.3f} - {high:.3f}")
+    return 0
+
+
+def inspect(path: Annotated[Path, tyro.conf.Positional]) -> int:
+    """Say what a bag, an episode, a dataset, a policy file or a run is.
+
+    Args:
+        path: File or folder.
+    """
+    from demo_tools.inspect import inspect_path
+
+    print(inspect_path(path))
+    return 0
+
+
+def recover(folder: Annotated[Path, tyro.conf.Positional]) -> int:
+    """Rebuild a complete bag from a recording that was cut off.
+
+    Args:
+        folder: The unfinished episode's folder.
+    """
+    from data_recorder.recover import recover as rebuild
+
+    print(rebuild(folder))
+    return 0
+
+
+COMMANDS = {
+    "demo": demo,
+    "record": record,
+    "replay": replay,
+    "dataset": dataset,
+    "train": train,
+    "export": export,
+    "evaluate": evaluate,
+    "inspect": inspect,
+    "recover": recover,
+}
+
+
+def main() -> int:
+    """Entry point: one line and status 2 for what a user can mend, 130 after Ctrl-C."""
+    try:
+        return int(tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="learned-arm", description=__doc__))
+    except LearnedArmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,269 @@
+"""Episodes that passed replay -> a dataset with its manifest, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from demo_tools.dataset import video
+from demo_tools.dataset.lerobot_v3 import EpisodeColumns, LeRobotWriter
+from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
+from demo_tools.dataset.statistics import image_histogram
+from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
+from demo_tools.replay.verdict import Verdict
+from learned_arm.contract import Contract
+from learned_arm.durable import rename_folder
+from learned_arm.episode import Episode, load_episode
+from learned_arm.errors import LearnedArmError
+from learned_arm.lineage import Statement
+
+# Raised whenever the same bags would give other columns or frames.
+CONVERTER_VERSION = 1
+LINEAGE_FILE = "lineage.json"
+_FEW_EPISODES = 8
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Converted:
+    columns: EpisodeColumns
+    content_hash: str
+    trimmed: dict[str, int]
+    codec_error: dict[str, video.CodecError]
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    episode: Episode
+    folder: Path
+    verdict: str
+    replay_hash: str | None
+
+
+def build_dataset(
+    episodes: Sequence[Path],
+    contract: Contract,
+    out: Path,
+    *,
+    allow_unreplayed: bool = False,
+    validation_share: float = 0.05,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Convert episodes to a dataset.
+
+    Only successful episodes go in whose replay passed under this very contract. Those that are refused are listed in
+    the manifest with the reason.
+
+    Args:
+        episodes: Episode folders; their order does not matter.
+        contract: Observations and labels.
+        out: Folder of the dataset; must not exist.
+        allow_unreplayed: Let in episodes without a passed replay; the manifest says so.
+        validation_share: Share of episodes that are kept from training, at least one when there are two.
+        seed: Of the split.
+        workers: Processes; None for one a core.
+        progress: Called with (episodes done, episodes in all).
+
+    Raises:
+        LearnedArmError: `out` exists, or no episode is left.
+    """
+    if out.exists():
+        raise LearnedArmError("exists already", where=out, allowed="a new folder")
+    if not 0.0 <= validation_share < 1.0:
+        raise LearnedArmError("share not in range", got=validation_share, allowed="[0, 1)")
+    accepted, refused = _admit(episodes, contract, allow_unreplayed)
+    folder = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    folder.mkdir(parents=True)
+    try:
+        manifest = _write(accepted, refused, contract, folder, allow_unreplayed, validation_share, seed, workers, progress)
+        rename_folder(folder, out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return manifest
+
+
+def _admit(
+    folders: Sequence[Path], contract: Contract, allow_unreplayed: bool
+) -> tuple[list[_Accepted], list[RefusedEpisode]]:
+    """Episodes that may go in, by name; a broken one is refused, not an error."""
+    accepted: list[_Accepted] = []
+    refused: list[RefusedEpisode] = []
+    seen: set[str] = set()
+    for folder in sorted({Path(each) for each in folders}, key=lambda path: (path.name, str(path))):
+        try:
+            episode = load_episode(folder)
+            verdict = Verdict.load(folder)
+            reason = _objection(episode, verdict, contract, allow_unreplayed)
+            if reason is None and episode.messages_hash in seen:
+                reason = "the same messages as another episode"
+        except LearnedArmError as error:
+            refused.append(RefusedEpisode(folder.name, str(error)))
+            continue
+        if reason is not None:
+            refused.append(RefusedEpisode(folder.name, reason))
+            continue
+        seen.add(episode.messages_hash)
+        accepted.append(
+            _Accepted(episode, folder, verdict.verdict if verdict else "none", verdict.hash if verdict else None)
+        )
+    return accepted, refused
+
+
+def _objection(episode: Episode, verdict: Verdict | None, contract: Contract, allow_unreplayed: bool) -> str | None:
+    if episode.task != contract.task:
+        return f"another task: {episode.task}"
+    if episode.outcome != "success":
+        return f"recorded as {episode.outcome}"
+    if verdict is not None and verdict.messages_hash != episode.messages_hash:
+        return "its verdict is about other messages"
+    if allow_unreplayed:
+        return None
+    if verdict is None:
+        return "never replayed"
+    if verdict.verdict != "passed":
+        return f"replay {verdict.verdict}: {verdict.reason}"
+    if verdict.contract_hash != contract.hash:
+        return f"replayed under another contract ({verdict.contract_hash[:12]}, wanted {contract.hash[:12]})"
+    return None
+
+
+def _write(
+    accepted: list[_Accepted],
+    refused: list[RefusedEpisode],
+    contract: Contract,
+    folder: Path,
+    allow_unreplayed: bool,
+    validation_share: float,
+    seed: int,
+    workers: int | None,
+    progress: Progress | None,
+) -> Manifest:
+    writer = LeRobotWriter(folder, contract)
+    codec_error = dict.fromkeys(contract.cameras, video.CodecError())
+    kept: list[tuple[_Accepted, _Converted]] = []
+    canonical = contract.canonical()
+    jobs = [(str(each.folder), canonical) for each in accepted]
+    turned_away = len(refused)
+    for done in range(turned_away if progress is not None else 0):
+        assert progress is not None
+        progress(done + 1, turned_away + len(accepted))
+    with _mapped(_convert, jobs, workers) as results:
+        for done, (each, result) in enumerate(zip(accepted, results, strict=True), 1):
+            if isinstance(result, str):
+                refused.append(RefusedEpisode(each.folder.name, result))
+            else:
+                writer.add(result.columns)
+                for camera, error in result.codec_error.items():
+                    codec_error[camera] += error
+                kept.append((each, result))
+            if progress is not None:
+                progress(turned_away + done, turned_away + len(accepted))
+    if not kept:
+        first = f"{refused[0].name}: {refused[0].reason}" if refused else "no episode given"
+        raise LearnedArmError("no episode is left for the dataset", got=first, allowed="episodes that passed replay")
+    writer.finish()
+    splits = _split([each.episode.messages_hash for each, _ in kept], validation_share, seed)
+    manifest = Manifest(
+        converter=CONVERTER_VERSION,
+        contract=canonical,
+        codec=dict(video.CODEC),
+        split_seed=seed,
+        allow_unreplayed=allow_unreplayed,
+        episodes=tuple(
+            DatasetEpisode(
+                name=each.episode.name,
+                messages_hash=each.episode.messages_hash,
+                content_hash=result.content_hash,
+                frames=len(result.columns),
+                split=split,
+                verdict=each.verdict,
+                replay_hash=each.replay_hash,
+                trimmed=result.trimmed,
+            )
+            for (each, result), split in zip(kept, splits, strict=True)
+        ),
+        refused=tuple(sorted(refused, key=lambda each: each.name)),
+        codec_error={camera: error.to_json() for camera, error in codec_error.items()},
+    )
+    manifest.save(folder)
+    made_from = {f"episode {index:04d}": each.messages_hash for index, each in enumerate(manifest.episodes)}
+    facts = {"converter": CONVERTER_VERSION, "split_seed": seed, "allow_unreplayed": allow_unreplayed}
+    statement = Statement("dataset", manifest.content_hash, {"contract": contract.hash, **made_from}, facts)
+    statement.save(folder / LINEAGE_FILE)
+    return manifest
+
+
+def _convert(job: tuple[str, dict[str, Any]]) -> _Converted | str:
+    """One episode, or the reason against it. A pure function of the episode and the contract."""
+    try:
+        contract = Contract.from_canonical(job[1])
+        ticks = read_episode_ticks(job[0], contract)
+        videos = {name: video.encode(frames, contract.rate_hz) for name, frames in ticks.images.items()}
+    except LearnedArmError as error:
+        return str(error)
+    columns = EpisodeColumns(
+        state=ticks.measured.astype(np.float32),
+        action=ticks.targets.astype(np.float32),
+        commanded=ticks.commanded.astype(np.float32),
+        stamp_ns=ticks.ticks_ns,
+        videos=videos,
+        histograms={name: image_histogram(frames) for name, frames in ticks.images.items()},
+    )
+    errors = {
+        name: video.compare(ticks.images[name], np.stack(list(video.decode(encoded)))) for name, encoded in videos.items()
+    }
+    return _Converted(columns, _content_hash(columns, ticks), ticks.trimmed, errors)
+
+
+def _content_hash(columns: EpisodeColumns, ticks: EpisodeTicks) -> str:
+    """Over columns and frames before the codec: changes when the translation does, not when the codec does."""
+    digest = hashlib.sha256()
+    named = {"state": columns.state, "action": columns.action, "commanded": columns.commanded, "stamp_ns": columns.stamp_ns}
+    for name, values in [*named.items(), *sorted(ticks.images.items())]:
+        little_endian = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+        digest.update(f"{name} {values.dtype.name} {values.shape};".encode())
+        digest.update(little_endian.data)
+    return digest.hexdigest()
+
+
+def _split(names: Sequence[str], validation_share: float, seed: int) -> list[str]:
+    """Train or validation for every episode, by a seeded draw over identities and not over positions."""
+    count = round(validation_share * len(names))
+    if validation_share > 0 and len(names) >= 2:
+        count = min(max(count, 1), len(names) - 1)
+    ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    chosen = set(ranked[:count])
+    return ["validation" if name in chosen else "train" for name in names]
+
+
+@contextmanager
+def _mapped(
+    function: Callable[[tuple[str, dict[str, Any]]], _Converted | str], jobs: list[tuple[str, dict[str, Any]]], workers: int | None
+) -> Iterator[Iterator[_Converted | str]]:
+    """Results in the order of the jobs, from several processes where that pays."""
+    count = min(workers or os.cpu_count() or 1, len(jobs))
+    if count <= 1 or (workers is None and len(jobs) < _FEW_EPISODES):
+        yield map(function, jobs)
+        return
+    # Spawned, not forked: the caller may have threads.
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool.map(function, jobs)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

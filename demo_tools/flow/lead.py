@@ -1,0 +1,112 @@
+"""One episode, one replay, one rollout: what the operator does at the desk, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from std_srvs.srv import SetBool, Trigger
+
+from demo_tools.flow.operator import Operator
+from learned_arm.episode import load_episode
+
+SIM, ARM, RECORDER, EXPERT, REPLAY, POLICY = (
+    "/sim_arm_node",
+    "/arm_node",
+    "/recorder_node",
+    "/scripted_expert_node",
+    "/replay_node",
+    "/policy_node",
+)
+_EPISODE_S = 120.0
+_DISCOVERY_S = 10.0
+_MUTUAL_DISCOVERY_S = 0.5
+# After a reset the simulation runs on for a moment, so that every stream shows the new state before anyone acts.
+_SETTLE_MESSAGES = 4
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An episode as the recorder left it."""
+
+    seed: int
+    outcome: str
+    folder: Path
+    lost: int
+    sim_seconds: float
+
+
+def meet(operator: Operator, *nodes: str) -> None:
+    """Wait until these nodes answer."""
+    services: dict[str, dict[str, type]] = {
+        SIM: {"reset": Trigger},
+        ARM: {"engage": SetBool, "stop": Trigger, "clear_fault": Trigger},
+        RECORDER: {"start": Trigger, "success": Trigger, "failure": Trigger, "discard": Trigger},
+        EXPERT: {"start": Trigger},
+        REPLAY: {"start": Trigger, "abort": Trigger},
+        POLICY: {"engage": SetBool, "reset": Trigger},
+    }
+    for node in nodes:
+        operator.expect(node, **services[node])
+    # A server answers only clients that it has discovered in turn.
+    operator.spin_for(_MUTUAL_DISCOVERY_S)
+
+
+def reset_simulation(operator: Operator, seed: int, decoy_seed: int = -1) -> None:
+    """Put the simulation into the initial state of a seed and let every stream show it."""
+    state: dict[str, Any] = {"reset_seed": seed, "reset_state": [], "decoy_seed": decoy_seed}
+    operator.trigger(SIM, "reset", state)
+    _let_pass(operator, _SETTLE_MESSAGES)
+    operator.forget_success()
+
+
+def record_demonstration(operator: Operator, seed: int, rate_hz: int) -> Recorded:
+    """The scripted expert shows the task once, from the initial state of a seed."""
+    reset_simulation(operator, seed)
+    operator.trigger(RECORDER, "start", {"operator": "scripted_expert", "policy": "", "notes": f"seed {seed}"})
+    operator.statuses[EXPERT] = {}
+    operator.trigger(EXPERT, "start", patience_s=_DISCOVERY_S)
+    operator.wait(
+        lambda: operator.statuses[EXPERT].get("state") in ("done", "failed"), _EPISODE_S, "the expert to finish"
+    )
+    return _close_episode(operator, seed, rate_hz)
+
+
+def roll_out(
+    operator: Operator, seed: int, policy_hash: str, rate_hz: int, limit_s: float, decoy_seed: int = -1
+) -> Recorded:
+    """The policy tries the task once; it ends with success or at the limit of simulated time."""
+    reset_simulation(operator, seed, decoy_seed)
+    operator.trigger(POLICY, "reset")
+    notes = f"seed {seed}" + (f", images of seed {decoy_seed}" if decoy_seed >= 0 else "")
+    operator.trigger(RECORDER, "start", {"operator": "policy_node", "policy": policy_hash, "notes": notes})
+    operator.forget_success()
+    operator.switch(POLICY, "engage", True)
+    limit = round(limit_s * rate_hz)
+    operator.wait(lambda: operator.succeeded or operator.success_count >= limit, _EPISODE_S, "the rollout to end")
+    operator.switch(POLICY, "engage", False)
+    return _close_episode(operator, seed, rate_hz)
+
+
+def replay(operator: Operator, folder: Path) -> dict[str, str]:
+    """Replay one episode; returns the replay node's last status: verdict and reason."""
+    operator.statuses[REPLAY] = {}
+    operator.trigger(REPLAY, "start", {"episode": str(folder)})
+    operator.wait(lambda: operator.statuses[REPLAY].get("state") == "done", _EPISODE_S, f"the replay of {folder.name}")
+    return operator.statuses[REPLAY]
+
+
+def _close_episode(operator: Operator, seed: int, rate_hz: int) -> Recorded:
+    sim_seconds = operator.success_count / rate_hz
+    outcome = "success" if operator.succeeded and operator.succeeds_now else "failure"
+    operator.trigger(RECORDER, outcome, {"reason": f"{outcome} on the task's topic"})
+    operator.wait(lambda: operator.statuses[RECORDER].get("state") == "idle", _EPISODE_S, "the recorder to finish")
+    folder = Path(operator.statuses[RECORDER]["episode"])
+    episode = load_episode(folder)
+    return Recorded(seed, outcome, folder, episode.lost_messages, sim_seconds)
+
+
+def _let_pass(operator: Operator, count: int) -> None:
+    before = operator.success_count
+    operator.wait(lambda: operator.success_count >= before + count, 20.0, "the simulation to run")

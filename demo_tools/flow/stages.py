@@ -1,0 +1,172 @@
+"""The stages that need nodes: recording, replaying, evaluating. Each leaves its statement in the run folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from demo_tools.flow import lead
+from demo_tools.flow.lead import Recorded
+from demo_tools.flow.run_folder import RunFolder
+from demo_tools.flow.stack import NODES
+from demo_tools.flow.workers import run_jobs
+from demo_tools.statistics import wilson_interval
+from learned_arm.contract import Contract
+from learned_arm.ros import transport
+
+Advance = Callable[[str], None]
+# Seeds of the evaluation never appear in training: demonstrations count up from 0.
+HELD_OUT_SEED = 1_000_000
+# Distance between the seed of a trial and the seed whose images a blind trial is shown.
+_DECOY_OFFSET = 500_000
+
+
+def _nodes(contract: Contract, *more: str, **parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    common = {"contract": contract.task, "use_sim_time": True}
+    names = ("sim_arm_node", "arm_node", *more)
+    own = {"replay_node": {"use_sim_time": True}}
+    return {name: {**own.get(name, common), **parameters.get(name, {})} for name in names}
+
+
+def record(run: RunFolder, contract: Contract, count: int, workers: int, advance: Advance) -> list[Recorded]:
+    """Record demonstrations of the scripted expert, one initial state each."""
+    nodes = _nodes(contract, "recorder_node", "scripted_expert_node", recorder_node={"root": str(run / "demos")})
+
+    def told(recorded: Recorded) -> bool:
+        advance(recorded.outcome)
+        return True
+
+    episodes = run_jobs(
+        range(count),
+        lambda operator, seed: lead.record_demonstration(operator, seed, contract.rate_hz),
+        nodes,
+        run / "logs/record",
+        workers=workers,
+        each=told,
+    )
+    run.write("record.json", {"episodes": [_recorded(run, each) for each in episodes]})
+    return episodes
+
+
+def replay_simulated(
+    contract: Contract, folders: Sequence[Path], workers: int, advance: Advance, logs: Path | None = None
+) -> list[dict[str, str]]:
+    """Replay episodes on a simulated arm; verdicts are written beside them."""
+
+    def told(result: dict[str, str]) -> bool:
+        advance(result["verdict"])
+        return True
+
+    with tempfile.TemporaryDirectory(prefix="learned_arm_") as scratch:
+        return run_jobs(
+            [folder.resolve() for folder in folders],
+            lead.replay,
+            _nodes(contract, "replay_node"),
+            logs or Path(scratch),
+            workers=workers,
+            each=told,
+        )
+
+
+def replay_live(folders: Sequence[Path]) -> None:
+    """Replay episodes on the robot that runs on this ROS_DOMAIN_ID, one after the other."""
+    for folder in folders:
+        argv = [sys.executable, "-m", NODES["replay_node"], "--ros-args", "-p", f'episode:="{folder.resolve()}"']
+        subprocess.run([*argv, "-p", "exit_when_done:=true"], env=transport.environment(), check=False)
+
+
+def replay(
+    run: RunFolder, contract: Contract, folders: Sequence[Path], workers: int, advance: Advance
+) -> list[dict[str, str]]:
+    """Replay the labels of every episode of a run."""
+    results = replay_simulated(contract, folders, workers, advance, run / "logs/replay")
+    rows = [
+        {"folder": run.relative(folder), "verdict": result["verdict"], "reason": result.get("reason", "")}
+        for folder, result in zip(folders, results, strict=True)
+    ]
+    run.write("replays.json", {"replays": rows})
+    return rows
+
+
+def evaluate(
+    run: RunFolder,
+    contract: Contract,
+    policy: Path,
+    policy_hash: str,
+    count: int,
+    workers: int,
+    advance: Advance,
+    *,
+    limit_s: float,
+    blind: bool = False,
+) -> dict[str, Any]:
+    """Roll the policy out from held-out initial states.
+
+    Args:
+        run: Where rollouts and the statement go.
+        contract: Task and robot.
+        policy: The ONNX file.
+        policy_hash: Its SHA-256, written into every rollout.
+        count: Number of initial states.
+        workers: Stacks side by side.
+        advance: Called with the outcome of each trial.
+        limit_s: Simulated seconds until a trial counts as failed.
+        blind: Show the cameras another initial state, and stop once 20 % success is out of reach.
+    """
+    name = "blind" if blind else "evaluation"
+    root = run / ("blind" if blind else "rollouts")
+    nodes = _nodes(
+        contract,
+        "recorder_node",
+        "policy_node",
+        recorder_node={"root": str(root)},
+        policy_node={"model": str(policy), "auto_activate": True},
+    )
+    failures = 0
+
+    def told(trial: Recorded) -> bool:
+        nonlocal failures
+        advance(trial.outcome)
+        failures += trial.outcome == "failure"
+        return not blind or failures <= 0.8 * count
+
+    def act(operator: Any, seed: int) -> Recorded:
+        decoy = seed + _DECOY_OFFSET if blind else -1
+        return lead.roll_out(operator, seed, policy_hash, contract.rate_hz, limit_s, decoy)
+
+    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + count)
+    trials = run_jobs(seeds, act, nodes, run / f"logs/{name}", workers=workers, each=told)
+    successes = sum(trial.outcome == "success" for trial in trials)
+    low, high = wilson_interval(successes, len(trials))
+    statement = {
+        "policy": policy_hash,
+        "trials": [
+            {
+                "seed": trial.seed,
+                "success": trial.outcome == "success",
+                "folder": run.relative(trial.folder),
+                "sim_seconds": trial.sim_seconds,
+                "lost": trial.lost,
+            }
+            for trial in trials
+        ],
+        "successes": successes,
+        "count": len(trials),
+        "wilson": [low, high],
+    }
+    run.write(f"{name}.json", statement)
+    return statement
+
+
+def _recorded(run: RunFolder, each: Recorded) -> dict[str, Any]:
+    return {
+        "seed": each.seed,
+        "outcome": each.outcome,
+        "folder": run.relative(each.folder),
+        "lost": each.lost,
+        "sim_seconds": each.sim_seconds,
+    }

@@ -1,0 +1,98 @@
+"""Runs many short jobs on a few stacks of nodes side by side, each on a DDS domain of its own."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from demo_tools.flow import lead
+from demo_tools.flow.operator import Operator
+from demo_tools.flow.stack import Stack
+from learned_arm.ros import transport
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+# DDS maps a domain to UDP ports; 0 to 101 are safe on every system, and 0 belongs to the user.
+_FIRST_DOMAIN, _DOMAINS = 10, 80
+
+
+class InterruptedWorkError(Exception):
+    """Another worker failed, or the job list was decided: end without a result."""
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    act: Callable[[Operator, Job], Result],
+    nodes: Mapping[str, Mapping[str, Any]],
+    logs: Path,
+    *,
+    workers: int = 1,
+    each: Callable[[Result], bool] | None = None,
+) -> list[Result]:
+    """Run every job with an operator in front of freshly started nodes.
+
+    Args:
+        jobs: What to do, one entry a call of `act`.
+        act: Does one job through the operator.
+        nodes: Nodes of each stack with their parameters, started in this order.
+        logs: Folder for the nodes' logs, one folder a worker.
+        workers: Stacks side by side.
+        each: Called with every result in the order of completion, one at a time; False ends the work early.
+
+    Returns:
+        Results in the order of the jobs; those left out by an early end are missing.
+
+    Raises:
+        LearnedArmError: A node died or did not answer; the other workers are stopped first.
+    """
+    transport.require_room(workers * (len(nodes) + 1))
+    waiting: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
+    for entry in enumerate(jobs):
+        waiting.put(entry)
+    results: dict[int, Result] = {}
+    failures: list[BaseException] = []
+    ending = threading.Event()
+    lock = threading.Lock()
+
+    def work(index: int) -> None:
+        try:
+            domain = _FIRST_DOMAIN + (os.getpid() * 4 + index) % _DOMAINS
+            with Stack(domain, logs / f"worker_{index}") as stack:
+                for node, parameters in nodes.items():
+                    stack.start(node, parameters)
+
+                def check() -> None:
+                    stack.check()
+                    if failures:
+                        raise InterruptedWorkError
+
+                with Operator(domain, check) as operator:
+                    lead.meet(operator, *(f"/{node}" for node in nodes))
+                    while not ending.is_set():
+                        try:
+                            number, job = waiting.get_nowait()
+                        except queue.Empty:
+                            return
+                        result = act(operator, job)
+                        with lock:
+                            results[number] = result
+                            if each is not None and not ending.is_set() and not each(result):
+                                ending.set()
+        except InterruptedWorkError:
+            return
+        except BaseException as error:
+            failures.append(error)
+            ending.set()
+
+    threads = [threading.Thread(target=work, args=(index,), name=f"worker {index}") for index in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return [results[number] for number in sorted(results)]

@@ -1,0 +1,1 @@
+"""Label replay: does a robot that plays the recorded labels in order, from the same initial state, solve the task?"""

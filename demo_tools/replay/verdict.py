@@ -1,0 +1,74 @@
+"""The verdict of one replay, `replay.json` beside the episode: a separate statement that never changes the episode."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from learned_arm.canonical import hash_of
+from learned_arm.durable import read_json, write_json
+from learned_arm.errors import LearnedArmError
+
+FILE_NAME = "replay.json"
+VERDICTS = ("passed", "failed", "refused", "aborted")
+EXIT_STATUS = {"passed": 0, "failed": 1, "refused": 3, "aborted": 4}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a replay showed.
+
+    Attributes:
+        verdict: passed (the recorded outcome was reproduced), failed, refused (never played) or aborted.
+        reason: Why, in words.
+        contract_hash: Robot and contract that the labels were made for.
+        messages_hash: Identity of the episode that was replayed.
+        recorded_outcome: success or failure.
+        initial_error_rad: Per joint, distance from the recorded initial position when playing began.
+        tracking: Per-joint error and first divergence.
+        lateness: How late ticks were played.
+        judgement: What the judge saw.
+        labels: Source, representation, dtype and chunking that were played.
+    """
+
+    verdict: str
+    reason: str
+    contract_hash: str
+    messages_hash: str
+    recorded_outcome: str
+    initial_error_rad: dict[str, float] = field(default_factory=dict)
+    tracking: dict[str, Any] = field(default_factory=dict)
+    lateness: dict[str, float] = field(default_factory=dict)
+    judgement: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the statement."""
+        return hash_of(asdict(self))
+
+    def save(self, episode: Path) -> None:
+        """Write beside the episode, whole or not at all."""
+        write_json(episode / FILE_NAME, {"replay": 1, **asdict(self), "hash": self.hash})
+
+    @staticmethod
+    def load(episode: Path) -> Verdict | None:
+        """The verdict of an episode, None when it was never replayed.
+
+        Raises:
+            LearnedArmError: The file was altered or is no verdict.
+        """
+        path = episode / FILE_NAME
+        if not path.is_file():
+            return None
+        content = read_json(path)
+        try:
+            stated = content.pop("hash")
+            content.pop("replay")
+            verdict = Verdict(**content)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise LearnedArmError("not a verdict", where=path, got=str(error)) from error
+        if verdict.hash != stated or verdict.verdict not in VERDICTS:
+            raise LearnedArmError("verdict was altered", where=path, got=verdict.hash, allowed=stated)
+        return verdict

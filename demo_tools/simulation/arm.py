@@ -1,0 +1,263 @@
+"""The simulated arm as an object: commands in, joint states and verdicts out. No ROS, no clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo_tools.simulation import kinematics, scene
+from demo_tools.simulation.controllers import CONTROLLERS, Controller, ForwardPosition, JointTrajectory
+from demo_tools.simulation.judge import Judge, Situation
+from demo_tools.simulation.kinematics import ARM_JOINTS
+from demo_tools.simulation.mj import mujoco
+from demo_tools.simulation.scene import GRIPPER_JOINT
+from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
+
+Array = NDArray[np.float64]
+SPAWN_CENTRE_M = (0.49, 0.133)
+SPAWN_SIZE_M = (0.20, 0.30)
+SPAWN_YAW_RAD = np.pi / 4
+START_OFFSET_M = 0.05
+FIRST_STAMP_NS = 1_000_000_000
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+
+@dataclass(frozen=True)
+class CubePose:
+    """The cube in base_link: centre in metres, shape (3,), and quaternion (w, x, y, z), shape (4,)."""
+
+    position_m: Array
+    quaternion: Array
+
+
+@dataclass(frozen=True)
+class Start:
+    """An initial state: joint positions in the robot's order, and the cube."""
+
+    position_rad: Array
+    cube: CubePose
+
+
+def sample_start(contract: Contract, seed: int) -> Start:
+    """The initial state that a seed names.
+
+    The cube lies anywhere on 20 x 30 cm with a yaw of +-45 degrees, the tool starts up to 5 cm from home
+    along each axis.
+    """
+    rng = np.random.default_rng(seed)
+    xy_m = np.add(SPAWN_CENTRE_M, rng.uniform(-0.5, 0.5, 2) * SPAWN_SIZE_M)
+    yaw_rad = rng.uniform(-SPAWN_YAW_RAD, SPAWN_YAW_RAD)
+    position_rad = np.array(contract.robot.home_rad, dtype=np.float64)
+    arm = [contract.robot.joints.index(joint) for joint in ARM_JOINTS]
+    tool = kinematics.tool0_in_base(position_rad[arm])
+    tool[:3, 3] += rng.uniform(-START_OFFSET_M, START_OFFSET_M, 3)
+    position_rad[arm] = kinematics.inverse(tool, position_rad[arm])
+    quaternion = np.array([np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)])
+    return Start(position_rad, CubePose(np.array([*xy_m, scene.CUBE_M / 2]), quaternion))
+
+
+class ArmSimulation:
+    """A UR5e with a gripper, a table and a cube, advanced by `step`.
+
+    Deterministic: the same state and the same commands give bit-equal trajectories. Time only grows, also
+        over resets.
+
+    Args:
+        contract: Robot and task; the robot must have the UR5e's joints and the gripper's.
+        controllers: Kind of controller by group; by default the one that the robot's command adapter speaks
+            to.
+
+    Raises:
+        LearnedArmError: Another robot, an unknown task, camera or controller.
+    """
+
+    def __init__(self, contract: Contract, controllers: Mapping[str, str] | None = None) -> None:
+        robot = contract.robot
+        known = (*ARM_JOINTS, GRIPPER_JOINT)
+        if sorted(robot.joints) != sorted(known):
+            raise LearnedArmError(
+                "not the simulated arm", where=robot.name, got=list(robot.joints), allowed=list(known)
+            )
+        for name in contract.cameras:
+            scene.camera(name)
+        self.contract = contract
+        self.joints = robot.joints
+        self.controllers: dict[str, Controller] = {}
+        for group in robot.groups:
+            kind = (controllers or {}).get(group.name, group.command.adapter)
+            if kind not in CONTROLLERS:
+                raise LearnedArmError(
+                    "unknown controller", where=group.name, got=kind, allowed=list(CONTROLLERS)
+                )
+            self.controllers[group.name] = CONTROLLERS[kind](group.joints)
+        self.model = scene.build_model()
+        self.judge = Judge(contract.task)
+        self.now_ns = FIRST_STAMP_NS
+        self._data = mujoco.MjData(self.model)
+        self._index_joints()
+        self.reset(0)
+
+    def _index_joints(self) -> None:
+        model = self.model
+        self._gripper = self.joints.index(GRIPPER_JOINT)
+        moved_by = [scene.FINGERS[0] if joint == GRIPPER_JOINT else joint for joint in self.joints]
+        self._qpos = np.array([model.joint(name).qposadr[0] for name in moved_by])
+        self._qvel = np.array([model.joint(name).dofadr[0] for name in moved_by])
+        self._ctrl = np.array([model.actuator(joint).id for joint in self.joints])
+        self._arm = np.array([self.joints.index(joint) for joint in ARM_JOINTS])
+        self._to_model = np.ones(len(self.joints))
+        self._to_model[self._gripper] = scene.finger_m(1.0)
+        self._other_finger = int(model.joint(scene.FINGERS[1]).qposadr[0])
+        self._fingers = [int(model.joint(name).qposadr[0]) for name in scene.FINGERS]
+        self._cube = int(model.joint("cube").qposadr[0])
+        self._cube_geom = model.geom("cube").id
+        self._pads = {model.geom(f"{name}_pad").id for name in scene.FINGERS}
+
+    # -- states ----------------------------------------------------------------------------------------------
+
+    def reset(self, seed: int) -> None:
+        """Go to the initial state of a seed, at rest and holding; the clock goes on."""
+        start = sample_start(self.contract, seed)
+        mujoco.mj_resetData(self.model, self._data)
+        self._data.qpos[self._qpos] = start.position_rad * self._to_model
+        self._data.qpos[self._other_finger] = self._data.qpos[self._fingers[0]]
+        self._data.qpos[self._cube : self._cube + 7] = [*start.cube.position_m, *start.cube.quaternion]
+        self._data.ctrl[self._ctrl] = start.position_rad * self._to_model
+        self._begin()
+
+    def state(self) -> Array:
+        """Everything that the physics depends on (mjSTATE_INTEGRATION), without the time."""
+        state = np.empty(mujoco.mj_stateSize(self.model, _STATE))
+        mujoco.mj_getState(self.model, self._data, state, _STATE)
+        state[0] = 0.0
+        return state
+
+    def restore(self, state: Sequence[float] | Array) -> None:
+        """Go to a recorded state and hold its commands; the clock goes on.
+
+        Raises:
+            LearnedArmError: Wrong length or not finite.
+        """
+        values, size = np.array(state, dtype=np.float64), mujoco.mj_stateSize(self.model, _STATE)
+        if values.shape != (size,):
+            raise LearnedArmError("wrong length of a simulation state", got=values.size, allowed=size)
+        if not np.isfinite(values).all():
+            raise LearnedArmError(
+                "simulation state not finite", got="NaN or infinity", allowed="finite numbers"
+            )
+        values[0] = 0.0
+        mujoco.mj_resetData(self.model, self._data)
+        mujoco.mj_setState(self.model, self._data, values, _STATE)
+        self._begin()
+
+    def _begin(self) -> None:
+        commanded = self._data.ctrl[self._ctrl] / self._to_model
+        for group, controller in self.controllers.items():
+            controller.hold(commanded[self.contract.robot.slices[group]])
+        self.judge.reset()
+
+    def skip_to(self, now_ns: int) -> None:
+        """Move the clock ahead without physics.
+
+        Raises:
+            LearnedArmError: The time lies behind.
+        """
+        if now_ns < self.now_ns:
+            raise LearnedArmError(
+                "simulation time would run backward", got=now_ns, allowed=f"{self.now_ns} or later"
+            )
+        self.now_ns = now_ns
+
+    # -- commands --------------------------------------------------------------------------------------------
+
+    def set_position_targets(self, group: str, position_rad: Sequence[float] | Array) -> bool:
+        """Command a group's forward controller; False when it refused, see `controllers[group].error`."""
+        controller = self._controller(group)
+        if not isinstance(controller, ForwardPosition):
+            raise LearnedArmError("not a forward controller", where=group, got=type(controller).__name__)
+        return controller.command(position_rad)
+
+    def set_trajectory(
+        self,
+        group: str,
+        names: Sequence[str],
+        stamp_ns: int,
+        from_start_ns: Sequence[int] | NDArray[np.int64],
+        positions_rad: Sequence[Sequence[float]] | Array,
+        velocities_rad_s: Sequence[Sequence[float]] | Array | None = None,
+    ) -> bool:
+        """Command a group's trajectory controller; False when it refused, see `controllers[group].error`."""
+        controller = self._controller(group)
+        if not isinstance(controller, JointTrajectory):
+            raise LearnedArmError("not a trajectory controller", where=group, got=type(controller).__name__)
+        return controller.command(
+            self.now_ns, names, stamp_ns, from_start_ns, positions_rad, velocities_rad_s
+        )
+
+    def _controller(self, group: str) -> Controller:
+        if group not in self.controllers:
+            raise LearnedArmError("no such joint group", got=group, allowed=list(self.controllers))
+        return self.controllers[group]
+
+    def step(self, dt_ns: int) -> None:
+        """Advance by whole physics steps with the commands of now.
+
+        Raises:
+            LearnedArmError: Not a positive multiple of the physics step.
+        """
+        steps, rest = divmod(dt_ns, scene.PHYSICS_STEP_NS)
+        if rest or steps < 1:
+            raise LearnedArmError(
+                "not whole physics steps", got=dt_ns, allowed=f"multiples of {scene.PHYSICS_STEP_NS} ns"
+            )
+        command = np.concatenate(
+            [self.controllers[each.name].at(self.now_ns) for each in self.contract.robot.groups]
+        )
+        self._data.ctrl[self._ctrl] = command * self._to_model
+        mujoco.mj_step(self.model, self._data, steps)
+        self.now_ns += dt_ns
+        self.judge.see(self.now_ns, self._situation())
+
+    # -- what sensors see ------------------------------------------------------------------------------------
+
+    @property
+    def position_rad(self) -> Array:
+        """Measured joint positions in the robot's order, shape (dof,)."""
+        position_rad = self._data.qpos[self._qpos] / self._to_model
+        # A gripper reports its stroke; how far its stop gives way under force is the physics' own affair.
+        position_rad[self._gripper] = min(max(position_rad[self._gripper], 0.0), scene.GRIPPER_CLOSED_RAD)
+        return position_rad
+
+    @property
+    def velocity_rad_s(self) -> Array:
+        """Measured joint speeds in the robot's order, shape (dof,)."""
+        return self._data.qvel[self._qvel] / self._to_model
+
+    @property
+    def qpos(self) -> Array:
+        """A copy of MuJoCo's own positions: what a renderer draws."""
+        return self._data.qpos.copy()
+
+    @property
+    def cube(self) -> CubePose:
+        """Where the cube is."""
+        pose = self._data.qpos[self._cube : self._cube + 7].copy()
+        return CubePose(pose[:3], pose[3:])
+
+    @property
+    def tcp(self) -> Array:
+        """Frame of the point between the finger pads in base_link, 4 x 4."""
+        frame = kinematics.tool0_in_base(self.position_rad[self._arm])
+        frame[:3, 3] += scene.TCP_M * frame[:3, 2]
+        return frame
+
+    def _situation(self) -> Situation:
+        jaw_m = scene.GRIPPER_OPEN_M - float(self._data.qpos[self._fingers].sum())
+        pairs = self._data.contact.geom[: self._data.ncon]
+        with_cube = pairs[(pairs == self._cube_geom).any(axis=1)] if len(pairs) else pairs
+        touching = len(self._pads.intersection(with_cube.ravel().tolist()))
+        return Situation(self.tcp, jaw_m, self.cube.position_m, touching)

@@ -1,0 +1,69 @@
+"""Draws what the cameras see. A rig belongs to the thread that made it, as OpenGL contexts do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo_tools.simulation import scene
+from demo_tools.simulation.arm import ArmSimulation, CubePose
+from demo_tools.simulation.gl import missing_gl
+from demo_tools.simulation.mj import mujoco
+
+
+class CameraRig:
+    """The cameras of a contract on a simulated arm.
+
+    It draws from its own copy of the positions, so that looking never changes the physics.
+
+    Raises:
+        LearnedArmError: No OpenGL context can be made.
+    """
+
+    def __init__(self, arm: ArmSimulation) -> None:
+        self._model = arm.model
+        self._data = mujoco.MjData(arm.model)
+        self._cube = int(arm.model.joint("cube").qposadr[0])
+        self._renderers: dict[tuple[int, int], Any] = {}
+        self._sizes = {name: camera.size for name, camera in arm.contract.cameras.items()}
+        for size in sorted(set(self._sizes.values())):
+            self._renderers[size] = self._renderer(*size)
+
+    def _renderer(self, height: int, width: int) -> Any:
+        offscreen = self._model.vis.global_
+        offscreen.offheight = max(offscreen.offheight, height)
+        offscreen.offwidth = max(offscreen.offwidth, width)
+        try:
+            renderer = mujoco.Renderer(self._model, height, width)
+        except (
+            Exception
+        ) as error:  # Each backend raises its own kind, down to AttributeError from a half-loaded one.
+            raise missing_gl(str(error)) from error
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+        return renderer
+
+    def draw(self, name: str, qpos: NDArray[np.float64], decoy: CubePose | None = None) -> NDArray[np.uint8]:
+        """The image of a camera, uint8 RGB of shape (height, width, 3).
+
+        Args:
+            name: Camera of the contract.
+            qpos: Positions to draw, see `ArmSimulation.qpos`.
+            decoy: Draw the cube here instead: an image of another state, with the arm as it is.
+        """
+        scene.camera(name)
+        self._data.qpos[:] = qpos
+        if decoy is not None:
+            self._data.qpos[self._cube : self._cube + 7] = [*decoy.position_m, *decoy.quaternion]
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+        renderer = self._renderers[self._sizes[name]]
+        renderer.update_scene(self._data, camera=name)
+        return renderer.render()
+
+    def close(self) -> None:
+        """Free the OpenGL contexts, on the thread that made them."""
+        for renderer in self._renderers.values():
+            renderer.close()

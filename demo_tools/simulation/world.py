@@ -1,0 +1,75 @@
+"""The simulated arm together with its publishers: what lock-step and real time both drive."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+
+from demo_tools.simulation.arm import ArmSimulation, CubePose, sample_start
+from demo_tools.simulation.cameras import CameraRig
+from demo_tools.simulation.publishers import ArmPublishers
+from learned_arm.contract import Contract
+from learned_arm.ros import messages
+
+
+class World:
+    """A simulation and the topics that show it.
+
+    Attributes:
+        contract: Robot and task.
+        arm: The simulation.
+        lock: Guards the simulation where threads share it.
+        control_ns: Control period.
+        decoy: Where the cameras see the cube; None: where it is.
+    """
+
+    def __init__(self, node: Node, contract: Contract, controllers: Mapping[str, str]) -> None:
+        self.contract = contract
+        self.arm = ArmSimulation(contract, controllers)
+        self.lock = threading.Lock()
+        self.control_ns = contract.robot.control_period_ns
+        self.decoy: CubePose | None = None
+        self._out = ArmPublishers(node, contract)
+
+    def reset(self, seed: int, state: Sequence[float] | NDArray[np.float64], decoy_seed: int) -> None:
+        """Go to a state if one is given, else to a seed's initial state; seeds below 0 are none.
+
+        Raises:
+            LearnedArmError: The state is not one of this simulation; nothing has changed then.
+        """
+        if len(state):
+            self.arm.restore(state)
+        else:
+            self.arm.reset(max(seed, 0))
+        self.decoy = sample_start(self.contract, decoy_seed).cube if decoy_seed >= 0 else None
+
+    @property
+    def on_tick(self) -> bool:
+        """Whether the contract has a tick now."""
+        return self.arm.now_ns % self.contract.period_ns == 0
+
+    def publish_task(self) -> None:
+        """Publish verdict, cube and state as of now."""
+        stamp = messages.time_message(self.arm.now_ns)
+        self._out.task(stamp, self.arm.judge.now, self.arm.cube, self.arm.state())
+
+    def publish_images(
+        self, rig: CameraRig, stamp_ns: int, qpos: NDArray[np.float64], decoy: CubePose | None
+    ) -> None:
+        """Draw and publish what the cameras see."""
+        stamp = messages.time_message(stamp_ns)
+        for name, publisher in self._out.cameras.items():
+            publisher.publish(stamp, rig.draw(name, qpos, decoy))
+
+    def publish_joints(self) -> None:
+        """Publish measured joints as of now."""
+        stamp = messages.time_message(self.arm.now_ns)
+        self._out.joint_state(stamp, self.arm.position_rad, self.arm.velocity_rad_s)
+
+    def publish_clock(self) -> None:
+        """Publish the time."""
+        self._out.clock(messages.time_message(self.arm.now_ns))

@@ -1,0 +1,134 @@
+"""The policy network: camera images and joint positions -> a chunk of labels, with all units at its doors.
+
+Each camera has its own convolutions, ended by a spatial softmax (Levine et al. 2016, "End-to-end training of deep
+visuomotor policies"): for every feature map the expected image position of its activation. These points and the joints
+go through a plain MLP to all labels of the chunk at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_FIRST_KERNEL, _FIRST_STRIDE = 8, 4
+_CHANNELS = (32, 40, 48, 32)
+_NORM_GROUPS = 8
+_HIDDEN, _LAYERS = 256, 3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network takes and gives.
+
+    Attributes:
+        cameras: Name -> (height, width).
+        history: Observations in a row, oldest first.
+        dof: Joints.
+        horizon: Labels in a chunk.
+    """
+
+    cameras: dict[str, tuple[int, int]]
+    history: int
+    dof: int
+    horizon: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for a checkpoint."""
+        return asdict(self)
+
+
+class SpatialSoftmax(nn.Module):
+    """Feature maps, shape (B, C, H, W) -> expected positions in [-1, 1], shape (B, 2 * C)."""
+
+    grid: Tensor
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        rows, columns = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
+        self.register_buffer("grid", torch.stack([columns.repeat(height), rows.repeat_interleave(width)], 1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Each map's own softmax weighs the positions of its pixels."""
+        return (torch.softmax(maps.flatten(2), dim=-1) @ self.grid).flatten(1)
+
+
+class CameraEncoder(nn.Sequential):
+    """Images, float in [0, 1], shape (B, 3, height, width) -> points, shape (B, points)."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        layers: list[nn.Module] = []
+        height, width = ((side - _FIRST_KERNEL) // _FIRST_STRIDE + 1 for side in size)
+        before = 3
+        for index, channels in enumerate(_CHANNELS):
+            if index == 0:
+                layers.append(nn.Conv2d(before, channels, _FIRST_KERNEL, _FIRST_STRIDE))
+            else:
+                layers.append(nn.Conv2d(before, channels, 3))
+                height, width = height - 2, width - 2
+            # The maps that the softmax sees stay as they are: a norm or a cut at zero would flatten their peaks.
+            if index < len(_CHANNELS) - 1:
+                layers += [nn.GroupNorm(_NORM_GROUPS, channels), nn.ReLU()]
+            before = channels
+        super().__init__(*layers, SpatialSoftmax(height, width))
+        self.points = 2 * _CHANNELS[-1]
+
+
+class PolicyNetwork(nn.Module):
+    """Images and state -> labels in the contract's representation, physical units in and out.
+
+    Normalisation lies inside: the buffers `state_mean`, `state_std` (dof,), `label_mean`, `label_std` (horizon, dof).
+
+    Args:
+        shape: What it takes and gives.
+        normalisation: The four buffers by name; None to load them later.
+    """
+
+    state_mean: Tensor
+    state_std: Tensor
+    label_mean: Tensor
+    label_std: Tensor
+
+    def __init__(self, shape: Shape, normalisation: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__()
+        self.shape = shape
+        sizes = {"state": (shape.dof,), "label": (shape.horizon, shape.dof)}
+        for name, size in sizes.items():
+            for statistic, default in (("mean", torch.zeros(size)), ("std", torch.ones(size))):
+                key = f"{name}_{statistic}"
+                self.register_buffer(key, default if normalisation is None else normalisation[key].float().reshape(size))
+        self.encoders = nn.ModuleList([CameraEncoder(size) for size in shape.cameras.values()])
+        points = len(shape.cameras) * 2 * _CHANNELS[-1]
+        width = shape.history * (points + shape.dof)
+        layers: list[nn.Module] = []
+        for _ in range(_LAYERS):
+            layers += [nn.Linear(width, _HIDDEN), nn.ReLU()]
+            width = _HIDDEN
+        self.head = nn.Sequential(*layers, nn.Linear(width, shape.horizon * shape.dof))
+
+    def normalised(self, images: list[Tensor], state: Tensor) -> Tensor:
+        """Normalised labels, shape (B, horizon, dof): what the loss is taken on.
+
+        Args:
+            images: A camera each, float in [0, 1], shape (B * history, 3, height, width).
+            state: rad, shape (B, history, dof).
+        """
+        batch = state.shape[0]
+        seen = [encoder(each).reshape(batch, -1) for encoder, each in zip(self.encoders, images, strict=True)]
+        joints = ((state - self.state_mean) / self.state_std).reshape(batch, -1)
+        labels = self.head(torch.cat([*seen, joints], dim=1))
+        return labels.reshape(batch, self.shape.horizon, self.shape.dof)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Labels in physical units, shape (B, horizon, dof).
+
+        Args:
+            inputs: A camera each, uint8, shape (B, history, height, width, 3), RGB; then the state, float32, rad, shape
+                (B, history, dof).
+        """
+        *images, state = inputs
+        prepared = [each.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0 for each in images]
+        return self.normalised(prepared, state) * self.label_std + self.label_mean

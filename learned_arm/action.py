@@ -1,0 +1,84 @@
+"""Joint targets <-> labels, in every representation and both ways.
+
+A chunk is `targets[k]`, k = 0 .. K-1: the target in force at `tick + (k + offset_ticks) * period`. With `m` the
+measured joints and `c` the command in force at the tick, and dt one period:
+
+| representation  | label k                                  |
+|-----------------|------------------------------------------|
+| absolute        | targets[k]                               |
+| delta           | targets[k] - targets[k-1], targets[-1]=c |
+| velocity        | delta / dt                               |
+| chunk_relative  | targets[k] - m                           |
+
+Deltas are taken against the previous *command*: against the measured state the motion shrinks by the servo's lag.
+Groups that the contract keeps absolute are written as targets[k] in every representation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What relative labels are relative to, at the tick: measured joints and command in force, rad, shape (dof,)."""
+
+    measured: NDArray[np.float64]
+    commanded: NDArray[np.float64]
+
+
+class ActionCodec:
+    """Encodes targets as labels and decodes labels to targets for a contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        robot = contract.robot
+        self.contract = contract
+        self.dof = robot.dof
+        self.representation = contract.action.representation
+        self._absolute = np.zeros(robot.dof, dtype=bool)
+        for group in contract.action.absolute_groups:
+            self._absolute[robot.slices[group]] = True
+        self._period_s = contract.period_ns / 1e9
+
+    def encode(self, targets: NDArray[np.float64], reference: Reference) -> NDArray[np.float32]:
+        """Targets of shape (K, dof) in rad -> labels, float32, (K, dof)."""
+        targets = self._checked(targets)
+        if self.representation == "absolute":
+            labels = targets
+        elif self.representation == "chunk_relative":
+            labels = targets - reference.measured
+        else:
+            labels = np.diff(targets, axis=0, prepend=reference.commanded[None])
+            if self.representation == "velocity":
+                labels = labels / self._period_s
+        return np.where(self._absolute, targets, labels).astype(np.float32)
+
+    def decode(self, labels: NDArray[np.float32], reference: Reference) -> NDArray[np.float64]:
+        """Labels of shape (K, dof) -> targets in rad, (K, dof)."""
+        values = self._checked(labels)
+        if self.representation == "absolute":
+            targets = values
+        elif self.representation == "chunk_relative":
+            targets = values + reference.measured
+        else:
+            steps = values * self._period_s if self.representation == "velocity" else values
+            targets = np.cumsum(steps, axis=0) + reference.commanded
+        return np.where(self._absolute, values, targets)
+
+    def times_ns(self, tick_ns: int, count: int) -> NDArray[np.int64]:
+        """When each target of a chunk is in force, ROS time, shape (count,)."""
+        first = self.contract.action.offset_ticks
+        return tick_ns + np.arange(first, first + count, dtype=np.int64) * self.contract.period_ns
+
+    def _checked(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        if values.ndim != 2 or values.shape[1] != self.dof:
+            raise LearnedArmError("wrong shape of a chunk", got=values.shape, allowed=f"(steps, {self.dof})")
+        if not np.isfinite(values).all():
+            raise LearnedArmError("chunk not finite", got="NaN or infinity", allowed="finite numbers")
+        return np.asarray(values, dtype=np.float64)

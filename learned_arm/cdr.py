@@ -1,0 +1,179 @@
+"""Reads raw ROS 2 messages (CDR) without ROS: the same bytes, live from a raw subscription or from a bag.
+
+Source of the encoding: OMG DDS-XTYPES 1.3, 7.4.3 (plain CDR): a 4-byte header, primitives aligned to their own size
+counted from the end of that header, strings with their length and a closing NUL, sequences with their length.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm.errors import LearnedArmError
+
+_LITTLE_ENDIAN = b"\x00\x01"
+_MOST_POINTS = 100_000
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """A sensor_msgs/msg/Image; `data` views the message's bytes."""
+
+    stamp_ns: int
+    frame_id: str
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: bool
+    step: int
+    data: memoryview
+
+
+@dataclass(frozen=True)
+class JointStateView:
+    """A sensor_msgs/msg/JointState. An array the sender left out is empty."""
+
+    stamp_ns: int
+    names: tuple[str, ...]
+    position: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    effort: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrajectoryView:
+    """A trajectory_msgs/msg/JointTrajectory: `positions` has shape (points, joints)."""
+
+    stamp_ns: int
+    names: tuple[str, ...]
+    time_from_start_ns: NDArray[np.int64]
+    positions: NDArray[np.float64]
+
+
+class Reader:
+    """Walks through one message."""
+
+    def __init__(self, raw: bytes | memoryview) -> None:
+        self._raw = memoryview(raw)
+        if len(self._raw) < 4 or bytes(self._raw[:2]) != _LITTLE_ENDIAN:
+            raise LearnedArmError("not a little-endian CDR message", got=bytes(self._raw[:4]), allowed="00 01 ...")
+        self._at = 4
+
+    def _take(self, size: int, alignment: int) -> int:
+        start = self._at + (-(self._at - 4)) % alignment
+        if size < 0 or start + size > len(self._raw):
+            raise LearnedArmError("message ends early", got=len(self._raw), allowed=f"{start + size} bytes or more")
+        self._at = start + size
+        return start
+
+    def unsigned(self) -> int:
+        """uint32."""
+        return struct.unpack_from("<I", self._raw, self._take(4, 4))[0]
+
+    def byte(self) -> int:
+        """uint8 or bool."""
+        return self._raw[self._take(1, 1)]
+
+    def stamp_ns(self) -> int:
+        """builtin_interfaces Time or Duration, in nanoseconds."""
+        seconds, nanoseconds = struct.unpack_from("<iI", self._raw, self._take(8, 4))
+        return seconds * 1_000_000_000 + nanoseconds
+
+    def text(self) -> str:
+        """A string."""
+        length = self.unsigned()
+        start = self._take(length, 1)
+        return bytes(self._raw[start : start + max(length - 1, 0)]).decode("utf-8", "replace")
+
+    def texts(self) -> tuple[str, ...]:
+        """A sequence of strings."""
+        return tuple(self.text() for _ in range(self._count(4)))
+
+    def floats(self) -> NDArray[np.float64]:
+        """A sequence of float64, copied."""
+        count = self._count(8)
+        if count == 0:
+            return np.empty(0)
+        start = self._take(8 * count, 8)
+        return np.frombuffer(self._raw, "<f8", count, start).astype(np.float64)
+
+    def view(self) -> memoryview:
+        """A sequence of uint8, not copied."""
+        count = self._count(1)
+        start = self._take(count, 1)
+        return self._raw[start : start + count]
+
+    def _count(self, smallest_entry: int) -> int:
+        """Length of a sequence, bounded by what the message can hold."""
+        count = self.unsigned()
+        if count * smallest_entry > len(self._raw):
+            raise LearnedArmError("sequence longer than its message", got=count, allowed=f"{len(self._raw)} bytes")
+        return count
+
+
+def header_stamp_ns(raw: bytes | memoryview) -> int:
+    """Stamp of any message that begins with a std_msgs/msg/Header."""
+    return Reader(raw).stamp_ns()
+
+
+def read_image(raw: bytes | memoryview) -> ImageView:
+    """Read a sensor_msgs/msg/Image. Its sizes are checked where it is decoded, not here."""
+    reader = Reader(raw)
+    stamp_ns, frame_id = reader.stamp_ns(), reader.text()
+    height, width, encoding = reader.unsigned(), reader.unsigned(), reader.text()
+    return ImageView(stamp_ns, frame_id, height, width, encoding, bool(reader.byte()), reader.unsigned(), reader.view())
+
+
+def read_joint_state(raw: bytes | memoryview) -> JointStateView:
+    """Read a sensor_msgs/msg/JointState."""
+    reader = Reader(raw)
+    stamp_ns, _ = reader.stamp_ns(), reader.text()
+    return JointStateView(stamp_ns, reader.texts(), reader.floats(), reader.floats(), reader.floats())
+
+
+def read_joint_trajectory(raw: bytes | memoryview) -> TrajectoryView:
+    """Read a trajectory_msgs/msg/JointTrajectory.
+
+    Raises:
+        LearnedArmError: A point has another number of positions than there are joints.
+    """
+    reader = Reader(raw)
+    stamp_ns, _ = reader.stamp_ns(), reader.text()
+    names = reader.texts()
+    count = reader.unsigned()
+    if count > _MOST_POINTS:
+        raise LearnedArmError("too many trajectory points", got=count, allowed=f"[0, {_MOST_POINTS}]")
+    positions, times = [], []
+    for _ in range(count):
+        point = reader.floats()
+        if len(point) != len(names):
+            raise LearnedArmError("positions do not match joints", got=len(point), allowed=len(names))
+        for _ in range(3):
+            reader.floats()
+        positions.append(point)
+        times.append(reader.stamp_ns())
+    return TrajectoryView(
+        stamp_ns,
+        names,
+        np.array(times, dtype=np.int64),
+        np.array(positions, dtype=np.float64).reshape(count, len(names)),
+    )
+
+
+def read_float64_array(raw: bytes | memoryview) -> NDArray[np.float64]:
+    """Read the data of a std_msgs/msg/Float64MultiArray; its layout is skipped."""
+    reader = Reader(raw)
+    for _ in range(reader.unsigned()):
+        reader.text()
+        reader.unsigned()
+        reader.unsigned()
+    reader.unsigned()
+    return reader.floats()
+
+
+def read_bool(raw: bytes | memoryview) -> bool:
+    """Read a std_msgs/msg/Bool."""
+    return bool(Reader(raw).byte())

@@ -1,0 +1,207 @@
+"""What a task asks of a robot and a policy: observations, labels, rates and success. Read from YAML, checked whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from learned_arm import checked
+from learned_arm.canonical import hash_of
+from learned_arm.errors import LearnedArmError
+from learned_arm.robot import Robot, load_robot, parse_robot
+
+CONTRACT_VERSION = 1
+SOURCES = ("requested", "sent", "measured_next")
+REPRESENTATIONS = ("absolute", "delta", "chunk_relative", "velocity")
+JUDGES = ("topic", "operator", "goal_image", "final_pose")
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """A camera of the observation.
+
+    Attributes:
+        topic: Raw image topic.
+        size: Height and width that the policy sees, in pixels.
+        max_age_s: Oldest frame that may be used, against the tick.
+        latency_s: Known delay between exposure and header stamp.
+    """
+
+    topic: str
+    size: tuple[int, int]
+    max_age_s: float
+    latency_s: float
+
+    @property
+    def info_topic(self) -> str:
+        """The camera_info topic beside the image, as image_transport places it."""
+        return self.topic.rsplit("/", 1)[0] + "/camera_info"
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """What a label is.
+
+    Attributes:
+        source: The recorded stream that labels are taken from.
+        representation: How a chunk of targets is written as numbers.
+        horizon: Labels in a chunk, one a tick.
+        offset_ticks: Label k of a chunk at tick t is the target in force at t + k + offset_ticks.
+        absolute_groups: Joint groups that stay absolute in every representation (a gripper, say).
+    """
+
+    source: str
+    representation: str
+    horizon: int
+    offset_ticks: int
+    absolute_groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SuccessSpec:
+    """How an episode is judged: the judge's name and, for `topic`, the Bool topic it listens to."""
+
+    judge: str
+    topic: str | None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A task on a robot. `hash` names the pair everywhere."""
+
+    task: str
+    robot: Robot
+    rate_hz: int
+    cameras: dict[str, CameraSpec]
+    state_max_age_s: float
+    history: int
+    action: ActionSpec
+    success: SuccessSpec
+
+    @property
+    def period_ns(self) -> int:
+        """One tick; ticks lie at the multiples of it in ROS time."""
+        return round(1e9 / self.rate_hz)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON of robot and contract."""
+        return hash_of(self.canonical())
+
+    def canonical(self) -> dict[str, Any]:
+        """The content as plain data: the form of the YAML file, with the whole robot in it."""
+        success: dict[str, Any] = {"judge": self.success.judge}
+        if self.success.topic is not None:
+            success["topic"] = self.success.topic
+        return {
+            "contract": CONTRACT_VERSION,
+            "task": self.task,
+            "robot": self.robot.canonical(),
+            "rate_hz": self.rate_hz,
+            "observation": {
+                "cameras": {
+                    name: {
+                        "topic": camera.topic,
+                        "size": list(camera.size),
+                        "max_age_s": camera.max_age_s,
+                        "latency_s": camera.latency_s,
+                    }
+                    for name, camera in self.cameras.items()
+                },
+                "state": {"joints": "all", "max_age_s": self.state_max_age_s},
+                "history": self.history,
+            },
+            "action": {
+                "source": self.action.source,
+                "representation": self.action.representation,
+                "horizon": self.action.horizon,
+                "offset_ticks": self.action.offset_ticks,
+                "absolute_groups": list(self.action.absolute_groups),
+            },
+            "success": success,
+        }
+
+    @staticmethod
+    def from_canonical(value: Any, where: str = "contract") -> Contract:
+        """Rebuild a contract from `canonical()`, as it is kept in episodes and policies.
+
+        Raises:
+            LearnedArmError: Any entry is wrong.
+        """
+        return _parse(value, where)
+
+
+def load_contract(name_or_path: str | Path, robot: str | Path | None = None) -> Contract:
+    """Load a contract by the name of a shipped file or by path, with its robot.
+
+    Args:
+        name_or_path: `pick_cube`, or a path that ends in .yaml.
+        robot: Another robot file than the one the contract names.
+
+    Raises:
+        LearnedArmError: A file is missing or any entry is wrong.
+    """
+    value, where = checked.load_yaml(name_or_path, "contracts")
+    if robot is not None and isinstance(value, dict):
+        value = {**value, "robot": str(robot)}
+    return _parse(value, where)
+
+
+def _parse(value: Any, where: str) -> Contract:
+    top = checked.Section(value, where)
+    top.take("contract", checked.integer(CONTRACT_VERSION, CONTRACT_VERSION))
+    task = top.take("task", checked.text)
+    robot = top.take("robot", _robot)
+    rate_hz = top.take("rate_hz", checked.integer(1, robot.control_rate_hz))
+    observation = top.section("observation")
+    cameras_section = observation.section("cameras")
+    # Sorted, so that a contract read back from canonical JSON lists its cameras in the same order.
+    cameras = {key: _camera(each, f"{cameras_section.where}.{key}") for key, each in sorted(cameras_section.items())}
+    topics = [camera.topic for camera in cameras.values()]
+    if len(set(topics)) != len(topics):
+        raise LearnedArmError("two cameras on one topic", where=cameras_section.where, got=topics)
+    state = observation.section("state")
+    state.take("joints", checked.choice("all"))
+    state_max_age_s = state.take("max_age_s", checked.number(0.0, 60.0, open_low=True))
+    state.done()
+    history = observation.take("history", checked.integer(1, 64), default=1)
+    observation.done()
+    action = top.section("action")
+    groups = tuple(group.name for group in robot.groups)
+    spec = ActionSpec(
+        source=action.take("source", checked.choice(*SOURCES)),
+        representation=action.take("representation", checked.choice(*REPRESENTATIONS)),
+        horizon=action.take("horizon", checked.integer(1, 1000)),
+        offset_ticks=action.take("offset_ticks", checked.integer(0, 1000)),
+        absolute_groups=action.take(
+            "absolute_groups", checked.list_of(checked.choice(*groups), shortest=0), default=()
+        ),
+    )
+    action.done()
+    success = top.section("success")
+    judge = success.take("judge", checked.choice(*JUDGES))
+    topic = success.take("topic", checked.topic) if judge == "topic" else None
+    success.done()
+    top.done()
+    return Contract(task, robot, rate_hz, cameras, state_max_age_s, history, spec, SuccessSpec(judge, topic))
+
+
+def _robot(value: Any, where: str) -> Robot:
+    return parse_robot(value, where) if isinstance(value, dict) else load_robot(checked.text(value, where))
+
+
+def _camera(value: Any, where: str) -> CameraSpec:
+    section = checked.Section(value, where)
+    size = section.take("size", checked.list_of(checked.integer(8, 4096)))
+    if len(size) != 2:
+        raise LearnedArmError("wrong length", where=f"{where}.size", got=list(size), allowed="[height, width]")
+    camera = CameraSpec(
+        topic=section.take("topic", checked.topic),
+        size=(size[0], size[1]),
+        max_age_s=section.take("max_age_s", checked.number(0.0, 60.0, open_low=True)),
+        latency_s=section.take("latency_s", checked.number(0.0, 10.0), default=0.0),
+    )
+    section.done()
+    return camera

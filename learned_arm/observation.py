@@ -1,0 +1,159 @@
+"""Aligned samples -> what a policy sees: RGB images of the contract's size and joint positions in the robot's order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm import cdr
+from learned_arm.alignment import JOINTS, AlignedTick
+from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
+
+_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+_TO_RGB = {
+    "bgr8": cv2.COLOR_BGR2RGB,
+    "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB,
+    "mono8": cv2.COLOR_GRAY2RGB,
+}
+_LARGEST_SIDE = 16_384
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a policy sees at a tick; n is the contract's history, oldest first.
+
+    Attributes:
+        tick_ns: Tick in ROS time.
+        images: Per camera, uint8, shape (n, height, width, 3), RGB.
+        state: Measured joint positions in rad, float32, shape (n, dof), in the robot's joint order.
+    """
+
+    tick_ns: int
+    images: dict[str, NDArray[np.uint8]]
+    state: NDArray[np.float32]
+
+
+def digest(observation: Observation) -> str:
+    """SHA-256 of everything a policy sees: equal digests are bit-equal observations."""
+    state = hashlib.sha256()
+    for name in sorted(observation.images):
+        image = observation.images[name]
+        state.update(f"{name}{image.shape}".encode())
+        state.update(np.ascontiguousarray(image).data)
+    state.update(f"{observation.state.shape}".encode())
+    state.update(np.ascontiguousarray(observation.state).data)
+    return state.hexdigest()
+
+
+class JointOrder:
+    """Puts named values into the robot's joint order; remembers the permutation of the last message seen."""
+
+    def __init__(self, joints: Sequence[str]) -> None:
+        self.joints = tuple(joints)
+        self._names: tuple[str, ...] | None = None
+        self._index = np.empty(0, dtype=np.intp)
+
+    def positions(self, names: tuple[str, ...], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values in joint order, shape (dof,); extra joints are ignored.
+
+        Raises:
+            LearnedArmError: A joint is missing, named twice or not finite, or the lengths differ.
+        """
+        if names != self._names:
+            self._index = self._permutation(names)
+            self._names = names
+        if len(values) != len(names):
+            raise LearnedArmError("positions do not match joint names", got=len(values), allowed=len(names))
+        ordered = values[self._index]
+        if not np.isfinite(ordered).all():
+            bad = [name for name, value in zip(self.joints, ordered, strict=True) if not np.isfinite(value)]
+            raise LearnedArmError("joint position not finite", got=bad, allowed="finite numbers")
+        return ordered
+
+    def _permutation(self, names: tuple[str, ...]) -> NDArray[np.intp]:
+        at = {name: index for index, name in enumerate(names)}
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise LearnedArmError("duplicate joint", got=twice, allowed="each joint once")
+        missing = [name for name in self.joints if name not in at]
+        if missing:
+            raise LearnedArmError(f"missing joint {', '.join(missing)}", got=list(names), allowed=list(self.joints))
+        return np.array([at[name] for name in self.joints], dtype=np.intp)
+
+
+class ObservationBuilder:
+    """Builds observations for a contract; used unchanged live, in the replay and in the dataset builder."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self._orders = {f"{JOINTS}:{source.topic}": JointOrder(()) for source in contract.robot.joint_states}
+        self._order = JointOrder(contract.robot.joints)
+
+    def build(self, ticks: Sequence[AlignedTick]) -> Observation:
+        """Build the observation of the last tick from as many ticks as the history asks for.
+
+        Args:
+            ticks: `contract.history` aligned ticks, oldest first.
+
+        Raises:
+            LearnedArmError: An image or a joint state cannot be used; nothing is filled in.
+        """
+        if len(ticks) != self.contract.history:
+            raise LearnedArmError("wrong length of history", got=len(ticks), allowed=self.contract.history)
+        images = {
+            name: np.stack([decode_image(tick.samples[f"camera:{name}"].raw, camera.size) for tick in ticks])
+            for name, camera in self.contract.cameras.items()
+        }
+        state = np.stack([self.measured(tick) for tick in ticks]).astype(np.float32)
+        return Observation(ticks[-1].tick_ns, images, state)
+
+    def measured(self, tick: AlignedTick) -> NDArray[np.float64]:
+        """Measured joint positions at a tick in joint order, rad, shape (dof,).
+
+        Raises:
+            LearnedArmError: A joint is missing, named twice or not finite.
+        """
+        views = [cdr.read_joint_state(tick.samples[stream].raw) for stream in self._orders]
+        names = tuple(name for view in views for name in view.names)
+        return self._order.positions(names, np.concatenate([view.position for view in views]))
+
+
+def decode_image(raw: bytes | memoryview, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Decode a raw sensor_msgs/msg/Image to RGB of the wanted size.
+
+    Args:
+        raw: The message's bytes.
+        size: Wanted height and width.
+
+    Returns:
+        uint8, shape (height, width, 3). Shrinks by area, enlarges linearly.
+
+    Raises:
+        LearnedArmError: Unknown encoding, or the sizes that the message states do not fit its bytes.
+    """
+    view = cdr.read_image(raw)
+    if view.encoding not in _CHANNELS:
+        raise LearnedArmError("unknown image encoding", where=view.frame_id, got=view.encoding, allowed=list(_CHANNELS))
+    channels = _CHANNELS[view.encoding]
+    sides_fit = 0 < view.height <= _LARGEST_SIDE and 0 < view.width <= _LARGEST_SIDE
+    if not sides_fit or view.step < view.width * channels or view.step * view.height != len(view.data):
+        got = f"{view.width}x{view.height}, step {view.step}, {len(view.data)} bytes of {view.encoding}"
+        raise LearnedArmError(
+            "image sizes do not fit its data", where=view.frame_id, got=got, allowed="height*step bytes"
+        )
+    rows = np.frombuffer(view.data, np.uint8).reshape(view.height, view.step)[:, : view.width * channels]
+    pixels = rows.reshape(view.height, view.width, channels)
+    height, width = size
+    if (view.height, view.width) != size:
+        shrinks = height * width < view.height * view.width
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if view.encoding in _TO_RGB:
+        pixels = cv2.cvtColor(pixels, _TO_RGB[view.encoding])
+    return np.ascontiguousarray(pixels, dtype=np.uint8)

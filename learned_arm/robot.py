@@ -1,0 +1,233 @@
+"""What an arm is: joint groups in their fixed order, limits, command adapters, driver; YAML, checked whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm import checked
+from learned_arm.errors import LearnedArmError
+
+ADAPTERS = ("forward_position", "joint_trajectory")
+_ANGLE = checked.number(-1e3, 1e3)
+_POSITIVE = checked.number(0.0, 1e6, open_low=True)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a joint group, one entry a joint.
+
+    Attributes:
+        position_rad: Lowest and highest position.
+        velocity_rad_s: Largest speed.
+        acceleration_rad_s2: Largest acceleration, also the braking that a hold uses.
+        jerk_rad_s3: Largest jerk, used by planned moves.
+        step_from_measured_rad: How far a command may run ahead of the measured position.
+    """
+
+    position_rad: tuple[tuple[float, float], ...]
+    velocity_rad_s: tuple[float, ...]
+    acceleration_rad_s2: tuple[float, ...]
+    jerk_rad_s3: tuple[float, ...]
+    step_from_measured_rad: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """How a group is commanded: the adapter's name and the controller's topic."""
+
+    adapter: str
+    topic: str
+
+
+@dataclass(frozen=True)
+class JointGroup:
+    """Joints that one controller moves together."""
+
+    name: str
+    joints: tuple[str, ...]
+    limits: Limits
+    command: CommandSpec
+
+
+@dataclass(frozen=True)
+class JointStateSource:
+    """A topic with measured joint positions and the age past which it is stale."""
+
+    topic: str
+    max_age_s: float
+
+
+@dataclass(frozen=True)
+class Robot:
+    """An arm. `joints` is THE joint order: of observations, labels, commands and files."""
+
+    name: str
+    control_rate_hz: int
+    joint_states: tuple[JointStateSource, ...]
+    groups: tuple[JointGroup, ...]
+    home_rad: tuple[float, ...]
+    driver: dict[str, Any] | None
+    moveit: dict[str, Any] | None
+
+    @cached_property
+    def joints(self) -> tuple[str, ...]:
+        """Names of all joints, group after group."""
+        return tuple(joint for group in self.groups for joint in group.joints)
+
+    @property
+    def dof(self) -> int:
+        """Number of joints."""
+        return len(self.joints)
+
+    @property
+    def control_period_ns(self) -> int:
+        """One control tick."""
+        return round(1e9 / self.control_rate_hz)
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """Where each group lies in a vector in joint order."""
+        found, start = {}, 0
+        for group in self.groups:
+            found[group.name] = slice(start, start + len(group.joints))
+            start += len(group.joints)
+        return found
+
+    def limit(self, name: str) -> NDArray[np.float64]:
+        """One limit of all joints in joint order, by its attribute name in `Limits`.
+
+        Returns:
+            Shape (dof,), or (dof, 2) for `position_rad`.
+        """
+        return np.array([entry for group in self.groups for entry in getattr(group.limits, name)], dtype=np.float64)
+
+    def canonical(self) -> dict[str, Any]:
+        """The content as plain data, in the form of the YAML file."""
+        groups = {
+            group.name: {
+                "joints": list(group.joints),
+                "limits": {
+                    "position_rad": [list(pair) for pair in group.limits.position_rad],
+                    "velocity_rad_s": list(group.limits.velocity_rad_s),
+                    "acceleration_rad_s2": list(group.limits.acceleration_rad_s2),
+                    "jerk_rad_s3": list(group.limits.jerk_rad_s3),
+                    "step_from_measured_rad": list(group.limits.step_from_measured_rad),
+                },
+                "command": {"adapter": group.command.adapter, "topic": group.command.topic},
+            }
+            for group in self.groups
+        }
+        home = {group.name: list(self.home_rad[self.slices[group.name]]) for group in self.groups}
+        canonical: dict[str, Any] = {
+            "robot": self.name,
+            "control_rate_hz": self.control_rate_hz,
+            "joint_states": [{"topic": each.topic, "max_age_s": each.max_age_s} for each in self.joint_states],
+            "group_order": [group.name for group in self.groups],
+            "groups": groups,
+            "home_rad": home,
+        }
+        if self.driver is not None:
+            canonical["driver"] = self.driver
+        if self.moveit is not None:
+            canonical["moveit"] = self.moveit
+        return canonical
+
+
+def load_robot(name_or_path: str | Path) -> Robot:
+    """Load a robot by the name of a shipped file or by path.
+
+    Raises:
+        LearnedArmError: The file is missing or any entry is wrong.
+    """
+    value, where = checked.load_yaml(name_or_path, "robots")
+    return parse_robot(value, where)
+
+
+def parse_robot(value: Any, where: str) -> Robot:
+    """Check a robot's plain data whole.
+
+    Raises:
+        LearnedArmError: Unknown key, wrong length, duplicate joint, non-finite or reversed limit.
+    """
+    top = checked.Section(value, where)
+    name = top.take("robot", checked.text)
+    control_rate_hz = top.take("control_rate_hz", checked.integer(1, 2000))
+    joint_states = top.take("joint_states", checked.list_of(_joint_state_source))
+    section = top.section("groups")
+    groups_by_name = {key: _group(key, each, f"{section.where}.{key}") for key, each in section.items()}
+    if not groups_by_name:
+        raise LearnedArmError("no joint group", where=section.where, allowed="at least one group")
+    # Canonical JSON sorts keys, so the order of the groups travels beside them.
+    order = top.take("group_order", checked.list_of(checked.choice(*groups_by_name)), default=tuple(groups_by_name))
+    if sorted(order) != sorted(groups_by_name):
+        raise LearnedArmError(
+            "not every group once", where=f"{where}.group_order", got=order, allowed=list(groups_by_name)
+        )
+    groups = tuple(groups_by_name[key] for key in order)
+    joints = [joint for group in groups for joint in group.joints]
+    twice = sorted({joint for joint in joints if joints.count(joint) > 1})
+    if twice:
+        raise LearnedArmError("duplicate joint", where=f"{where}.groups", got=twice, allowed="each joint once")
+    home = top.section("home_rad")
+    home_rad: list[float] = []
+    for group in groups:
+        values = home.take(group.name, checked.list_of(_ANGLE))
+        _same_length(values, group.joints, f"{home.where}.{group.name}")
+        for joint, at, (low, high) in zip(group.joints, values, group.limits.position_rad, strict=True):
+            if not low <= at <= high:
+                raise LearnedArmError(
+                    f"{joint} outside its limits", where=home.where, got=at, allowed=f"[{low}, {high}]"
+                )
+        home_rad.extend(values)
+    home.done()
+    driver = top.take("driver", checked.free_mapping, default=None)
+    moveit = top.take("moveit", checked.free_mapping, default=None)
+    top.done()
+    return Robot(name, control_rate_hz, joint_states, groups, tuple(home_rad), driver, moveit)
+
+
+def _joint_state_source(value: Any, where: str) -> JointStateSource:
+    section = checked.Section(value, where)
+    source = JointStateSource(
+        topic=section.take("topic", checked.topic),
+        max_age_s=section.take("max_age_s", checked.number(0.0, 60.0, open_low=True)),
+    )
+    section.done()
+    return source
+
+
+def _group(name: str, value: Any, where: str) -> JointGroup:
+    section = checked.Section(value, where)
+    joints = section.take("joints", checked.list_of(checked.text))
+    limits = section.section("limits")
+    position_rad = limits.take("position_rad", checked.list_of(_interval))
+    rates = {
+        key: limits.take(key, checked.list_of(_POSITIVE))
+        for key in ("velocity_rad_s", "acceleration_rad_s2", "jerk_rad_s3", "step_from_measured_rad")
+    }
+    limits.done()
+    for key, values in {"position_rad": position_rad, **rates}.items():
+        _same_length(values, joints, f"{limits.where}.{key}")
+    command = section.section("command")
+    spec = CommandSpec(command.take("adapter", checked.choice(*ADAPTERS)), command.take("topic", checked.topic))
+    command.done()
+    section.done()
+    return JointGroup(name, joints, Limits(position_rad=position_rad, **rates), spec)
+
+
+def _interval(value: Any, where: str) -> tuple[float, float]:
+    values = checked.list_of(_ANGLE)(value, where)
+    if len(values) != 2 or not values[0] < values[1]:
+        raise LearnedArmError("not an interval", where=where, got=list(values), allowed="[low, high] with low < high")
+    return values[0], values[1]
+
+
+def _same_length(values: tuple[Any, ...], joints: tuple[str, ...], where: str) -> None:
+    if len(values) != len(joints):
+        raise LearnedArmError("wrong length", where=where, got=len(values), allowed=f"{len(joints)}, one a joint")

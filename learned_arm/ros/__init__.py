@@ -1,0 +1,1 @@
+"""The edge to ROS 2: nodes, QoS, transport profile, command sinks, introspection."""

@@ -1,0 +1,64 @@
+"""Plain data -> ROS messages. The way back is `learned_arm.cdr`, which needs no ROS."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from numpy.typing import NDArray
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from learned_arm.timeline import Timeline
+
+_SECOND_NS = 1_000_000_000
+LEVELS = {"ok": DiagnosticStatus.OK, "warn": DiagnosticStatus.WARN, "error": DiagnosticStatus.ERROR}
+
+
+def time_message(stamp_ns: int) -> Time:
+    """A stamp."""
+    return Time(sec=stamp_ns // _SECOND_NS, nanosec=stamp_ns % _SECOND_NS)
+
+
+def doubles(values: NDArray[np.float64]) -> array:
+    """A float64 sequence, without a Python object an element."""
+    return array("d", np.ascontiguousarray(values, dtype=np.float64).tobytes())
+
+
+def joint_state(stamp_ns: int, names: Sequence[str], position_rad: NDArray[np.float64]) -> JointState:
+    """A JointState with positions only."""
+    message = JointState()
+    message.header.stamp = time_message(stamp_ns)
+    message.name = list(names)
+    message.position = doubles(position_rad)
+    return message
+
+
+def targets(stamp_ns: int, joints: Sequence[str], timeline: Timeline | None) -> JointTrajectory:
+    """A source's timeline as a JointTrajectory whose points count from the stamp; None or empty means stop and hold."""
+    message = JointTrajectory()
+    message.header.stamp = time_message(stamp_ns)
+    message.joint_names = list(joints)
+    points = []
+    if timeline is not None:
+        for at_ns, position in zip(timeline.stamps_ns.tolist(), timeline.positions_rad, strict=True):
+            seconds, rest = divmod(at_ns - stamp_ns, _SECOND_NS)
+            points.append(
+                JointTrajectoryPoint(positions=doubles(position), time_from_start=Duration(sec=seconds, nanosec=rest))
+            )
+    message.points = points
+    return message
+
+
+def status(name: str, level: str, text: str, values: Mapping[str, object]) -> DiagnosticStatus:
+    """A DiagnosticStatus; `level` is ok, warn or error."""
+    entries = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    return DiagnosticStatus(level=LEVELS[level], name=name, message=text, values=entries)
+
+
+def status_values(message: DiagnosticStatus) -> dict[str, str]:
+    """The key-value pairs of a status."""
+    return {entry.key: entry.value for entry in message.values}

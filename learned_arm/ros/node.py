@@ -1,0 +1,72 @@
+"""What every node's process shares: start, one-line errors, a clean end on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from learned_arm.errors import LearnedArmError
+from learned_arm.ros import transport
+
+_POLL_S = 0.1
+
+
+def parameter(node: Any, name: str, default: Any, description: str, *, read_only: bool = False) -> Any:
+    """Declare a parameter with its description and return its value."""
+    descriptor = ParameterDescriptor(description=description, read_only=read_only)
+    return node.declare_parameter(name, default, descriptor).value
+
+
+def is_lock_step(node: Any) -> bool:
+    """Whether time comes from the simulation, which then waits for every command (parameter `use_sim_time`)."""
+    return bool(node.get_parameter("use_sim_time").value)
+
+
+def run(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
+    """Run one node until SIGINT or SIGTERM, or until it says that it is `finished`.
+
+    Args:
+        make_node: Builds the node; a `LearnedArmError` from it ends the process with one line and status 2. A node may
+            have `close()`, called before it is destroyed, and `finished` with `exit_status`.
+        args: Command line, `sys.argv` by default.
+
+    Returns:
+        The exit status.
+    """
+    stopping = False
+
+    def stop(_signal: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    # Own handlers: rclpy's would shut the context down before the node can bring its work to an end.
+    rclpy.init(args=list(args) if args is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    node: Any = None
+    try:
+        node = make_node()
+        for problem in transport.problems():
+            node.get_logger().warning(problem)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not stopping and rclpy.ok() and not getattr(node, "finished", False):
+            executor.spin_once(timeout_sec=_POLL_S)
+        return int(getattr(node, "exit_status", 0))
+    except LearnedArmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if node is not None:
+            close = getattr(node, "close", None)
+            if close is not None:
+                close()
+            node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,124 @@
+"""Requested -> sent, with reasons: every command stays inside position, velocity and acceleration limits.
+
+The filter keeps the last command and its velocity. Each step it computes, per joint, the interval of velocities that
+keeps all limits *and from which braking still ends inside the position limits*; a target inside that interval passes
+unchanged, any other is approached as fast as the limits allow without running past it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm.robot import Robot
+
+Vector = NDArray[np.float64]
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class SafeStep:
+    """One filtered command.
+
+    Attributes:
+        sent_rad: Command in joint order, shape (dof,).
+        clamps: Names of the limits that changed the target, empty when it passed unchanged.
+    """
+
+    sent_rad: Vector
+    clamps: tuple[str, ...]
+
+
+def braking_speed(gap_rad: Vector, acceleration: Vector, dt_s: float) -> Vector:
+    """Largest speed for one step of dt such that braking afterwards ends within the gap, rad/s, elementwise.
+
+    Moving one step at v and then braking by a*dt each step covers dt * (v + (v - a dt) + ...). With
+    n = floor(v / (a dt)) that is dt * ((n + 1) v - a dt n (n + 1) / 2); solved for v.
+    """
+    gap = np.maximum(gap_rad, 0.0)
+    per_step = acceleration * dt_s
+    steps = np.floor((np.sqrt(1.0 + 8.0 * gap / (per_step * dt_s)) - 1.0) / 2.0)
+    return (gap / dt_s + per_step * steps * (steps + 1.0) / 2.0) / (steps + 1.0)
+
+
+class SafetyFilter:
+    """Keeps the stream of commands inside the limits of a robot."""
+
+    def __init__(self, robot: Robot) -> None:
+        limits = robot.limit("position_rad")
+        self.low, self.high = limits[:, 0], limits[:, 1]
+        self.velocity = robot.limit("velocity_rad_s")
+        self.acceleration = robot.limit("acceleration_rad_s2")
+        self.step_from_measured = robot.limit("step_from_measured_rad")
+        self.position_rad: Vector = np.zeros(robot.dof)
+        self.velocity_rad_s: Vector = np.zeros(robot.dof)
+
+    def start(self, position_rad: Vector) -> None:
+        """Begin at rest at a position, shape (dof,)."""
+        self.position_rad = np.array(position_rad, dtype=np.float64)
+        self.velocity_rad_s = np.zeros_like(self.position_rad)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the last command did not move."""
+        return not self.velocity_rad_s.any()
+
+    def step(self, target_rad: Vector | None, measured_rad: Vector, dt_s: float) -> SafeStep:
+        """The next command.
+
+        Args:
+            target_rad: Wanted position, shape (dof,), or None to brake along the limit and then keep.
+            measured_rad: Measured position, shape (dof,).
+            dt_s: Time since the last command; a step that is not positive and finite moves nothing.
+        """
+        if not (dt_s > 0.0 and math.isfinite(dt_s)):
+            return SafeStep(self.position_rad.copy(), ("dt",))
+        clamps: list[str] = []
+        if target_rad is not None and not np.isfinite(target_rad).all():
+            clamps.append("not_finite")
+            target_rad = None
+        per_step = self.acceleration * dt_s
+        slowest, fastest = self.velocity_rad_s - per_step, self.velocity_rad_s + per_step
+        to_high = np.where(self.position_rad > self.high, 0.0, self._speed_to(self.high, dt_s))
+        to_low = np.where(self.position_rad < self.low, 0.0, -self._speed_to(self.low, dt_s))
+        # Acceleration ranks highest: where nothing else is left, the strongest braking is commanded.
+        highest = np.maximum(np.minimum.reduce([fastest, self.velocity, to_high]), slowest)
+        lowest = np.minimum(np.maximum.reduce([slowest, -self.velocity, to_low]), fastest)
+        if target_rad is None:
+            wanted = np.zeros_like(self.position_rad)
+            velocity = np.clip(wanted, lowest, highest)
+            return self._take(self.position_rad + velocity * dt_s, velocity, clamps)
+        inside = np.clip(target_rad, self.low, self.high)
+        if (inside != target_rad).any():
+            clamps.append("position")
+        near = np.clip(inside, measured_rad - self.step_from_measured, measured_rad + self.step_from_measured)
+        if (near != inside).any():
+            clamps.append("step_from_measured")
+        wanted = (near - self.position_rad) / dt_s
+        passes = (wanted <= highest + _ROUNDING) & (wanted >= lowest - _ROUNDING)
+        if not passes.all():
+            clamps.extend(self._reasons(wanted, slowest, fastest))
+        toward = np.sign(wanted) * np.minimum(self._speed_to(near, dt_s), np.abs(wanted))
+        velocity = np.where(passes, wanted, np.clip(toward, lowest, highest))
+        position = np.where(passes, near, self.position_rad + velocity * dt_s)
+        return self._take(position, velocity, clamps)
+
+    def _speed_to(self, place: Vector, dt_s: float) -> Vector:
+        return braking_speed(np.abs(place - self.position_rad), self.acceleration, dt_s)
+
+    def _reasons(self, wanted: Vector, slowest: Vector, fastest: Vector) -> list[str]:
+        over_velocity = np.abs(wanted) > self.velocity + _ROUNDING
+        over_acceleration = (wanted > fastest + _ROUNDING) | (wanted < slowest - _ROUNDING)
+        found = []
+        if over_velocity.any():
+            found.append("velocity")
+        if over_acceleration.any():
+            found.append("acceleration")
+        return found or ["position"]
+
+    def _take(self, position: Vector, velocity: Vector, clamps: list[str]) -> SafeStep:
+        self.position_rad, self.velocity_rad_s = position, velocity
+        return SafeStep(position.copy(), tuple(clamps))

@@ -1,0 +1,77 @@
+"""Stamped targets and what they ask for at a time: linear between points, nothing before the first or past the last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm.errors import LearnedArmError
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Targets of all joints over time.
+
+    Attributes:
+        stamps_ns: ROS time of each point, increasing, shape (K,).
+        positions_rad: Targets in joint order, shape (K, dof).
+    """
+
+    stamps_ns: NDArray[np.int64]
+    positions_rad: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        stamps, positions = self.stamps_ns, self.positions_rad
+        if positions.ndim != 2 or len(stamps) != len(positions):
+            raise LearnedArmError(
+                "timeline of odd shape", got=(stamps.shape, positions.shape), allowed="(K,), (K, dof)"
+            )
+        if not np.isfinite(positions).all():
+            raise LearnedArmError("timeline not finite", got="NaN or infinity", allowed="finite positions")
+        if (np.diff(stamps) <= 0).any():
+            raise LearnedArmError(
+                "timeline stamps do not increase", got=stamps[:8].tolist(), allowed="increasing stamps"
+            )
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no point: a source's way to say stop and hold."""
+        return len(self.stamps_ns) == 0
+
+    @property
+    def end_ns(self) -> int:
+        """Time of the last point."""
+        return int(self.stamps_ns[-1])
+
+    def at(self, now_ns: int) -> NDArray[np.float64] | None:
+        """Target at a time, shape (dof,); None before the first and past the last point."""
+        stamps = self.stamps_ns
+        if self.empty or not stamps[0] <= now_ns <= stamps[-1]:
+            return None
+        after = int(np.searchsorted(stamps, now_ns))
+        if stamps[after] == now_ns:
+            return self.positions_rad[after]
+        start, end = int(stamps[after - 1]), int(stamps[after])
+        share = (now_ns - start) / (end - start)
+        return self.positions_rad[after - 1] + share * (self.positions_rad[after] - self.positions_rad[after - 1])
+
+    def followed_by(self, newer: Timeline, now_ns: int) -> Timeline:
+        """This timeline up to the newer one's first point, then the newer one, as a trajectory controller replaces.
+
+        Points that lie wholly in the past are dropped, except the one that the present is interpolated from.
+        """
+        keep = self.stamps_ns < newer.stamps_ns[0]
+        past = np.flatnonzero(self.stamps_ns <= now_ns)
+        if len(past):
+            keep[: past[-1]] = False
+        return Timeline(
+            np.concatenate([self.stamps_ns[keep], newer.stamps_ns]),
+            np.concatenate([self.positions_rad[keep], newer.positions_rad]),
+        )
+
+
+def at_point(stamp_ns: int, position_rad: NDArray[np.float64]) -> Timeline:
+    """A timeline of one point."""
+    return Timeline(np.array([stamp_ns], dtype=np.int64), np.asarray(position_rad, dtype=np.float64)[None].copy())

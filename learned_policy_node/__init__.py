@@ -1,0 +1,1 @@
+"""Runs a learned policy: ONNX file -> chunks -> stamped targets for the door."""

@@ -1,0 +1,61 @@
+"""The policy node's parameters: their names, defaults and meaning, and the chunker that they choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
+from learned_arm.ros.node import parameter
+from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
+from learned_policy_node.loop import LEAD_TICKS
+
+EXECUTIONS = ("ensemble", "receding")
+
+
+def _setting(default: Any, description: str) -> Any:
+    return field(default=default, metadata={"description": description})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Read once, when the node is configured."""
+
+    model: str = _setting("", "path of the policy's .onnx file")
+    contract: str = _setting("", "contract of the robot in front of the policy; empty: the policy's own")
+    robot: str = _setting("", "another robot file than the contract names")
+    execution: str = _setting("ensemble", f"one of {', '.join(EXECUTIONS)}")
+    execute_steps: int = _setting(8, "receding: ticks from one chunk to the next")
+    ensemble_decay: float = _setting(0.05, "ensemble: decay of the weights, 0 or more")
+    ensemble_order: str = _setting(NEWEST_FIRST, f"ensemble: what weighs most, one of {', '.join(ORDERS)}")
+    lead_ticks: int = _setting(LEAD_TICKS, "points in a timeline: how long the arm goes on without the policy")
+    intra_op_threads: int = _setting(1, "threads of ONNX Runtime inside an operator, 1 or 2")
+
+
+def declare_settings(node: Any) -> None:
+    """Declare every setting as a parameter."""
+    for each in fields(Settings):
+        parameter(node, each.name, each.default, each.metadata["description"])
+
+
+def read_settings(node: Any) -> Settings:
+    """The settings as the parameters stand now."""
+    return Settings(**{each.name: node.get_parameter(each.name).value for each in fields(Settings)})
+
+
+def make_chunker(contract: Contract, settings: Settings) -> Chunker:
+    """The chunker that the settings name.
+
+    Raises:
+        LearnedArmError: A setting is out of range.
+    """
+    if settings.execution not in EXECUTIONS:
+        raise LearnedArmError("unknown execution", got=settings.execution, allowed=list(EXECUTIONS))
+    if settings.execution == "ensemble":
+        return TemporalEnsemble(contract.period_ns, settings.ensemble_decay, settings.ensemble_order)
+    horizon = contract.action.horizon
+    if settings.execute_steps > horizon:
+        what = "more steps than the policy gives"
+        raise LearnedArmError(what, got=settings.execute_steps, allowed=f"[1, {horizon}]")
+    return RecedingHorizon(contract.period_ns, settings.execute_steps)

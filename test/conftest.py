@@ -1,0 +1,168 @@
+"""Shared fixtures: DDS domains of one's own, processes that end, a limit of time on every test."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from learned_arm.ros import transport
+
+hypothesis.settings.register_profile("learned_arm", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("learned_arm")
+
+_LIMIT_S = 120.0
+_PATIENCE_S = 5.0
+_SHOWN_CHARACTERS = 4000
+# Domains up to 101 fit into the UDP ports of every system; 0 belongs to the user, 10 to 89 to `learned-arm`.
+_DOMAINS = (*range(90, 102), *range(1, 10))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs ROS where there is none."""
+    if item.get_closest_marker("ros") and importlib.util.find_spec("rclpy") is None:
+        pytest.skip("rclpy is not installed: build .venv with `make`, or source a ROS 2 workspace")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show what the processes of a failed test had printed."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    spawn = getattr(item, "funcargs", {}).get("spawn")
+    if report.failed and isinstance(spawn, Spawn):
+        for process in spawn.processes:
+            report.sections.append((f"output of {process.name}", process.output()[-_SHOWN_CHARACTERS:]))
+
+
+@pytest.fixture(autouse=True)
+def _limit_of_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that takes longer than 120 s, or than its marker `limit_s(seconds)` says."""
+    marker = request.node.get_closest_marker("limit_s")
+    limit_s = float(marker.args[0]) if marker else _LIMIT_S
+
+    def too_long(_signal: int, _frame: object) -> None:
+        pytest.fail(f"took longer than {limit_s:g} s")
+
+    former = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, former)
+
+
+@pytest.fixture
+def ros_domain_id() -> Iterator[int]:
+    """A ROS_DOMAIN_ID that no other test on this machine holds, in any process."""
+    deadline_s = time.monotonic() + _LIMIT_S
+    while True:
+        for domain_id in _DOMAINS:
+            path = Path(tempfile.gettempdir()) / f"learned_arm_domain_{domain_id}.lock"
+            with path.open("a") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield domain_id
+                return
+        if time.monotonic() > deadline_s:
+            pytest.fail(f"every domain is taken: {_DOMAINS}")
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that a test started; its output goes to a file."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def output(self) -> str:
+        """What it has printed so far, both streams."""
+        return self.log.read_text(errors="replace")
+
+    def wait(self, timeout_s: float = 30.0) -> int:
+        """Wait for its own end; its exit status, negative for a signal."""
+        return self.popen.wait(timeout_s)
+
+    def stop(self) -> int:
+        """End it: SIGINT, then SIGTERM, then SIGKILL, each with a bounded wait; its exit status."""
+        for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if self.popen.poll() is not None:
+                break
+            self.popen.send_signal(signal_number)
+            try:
+                self.popen.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                continue
+        return self.popen.wait(_PATIENCE_S)
+
+
+class Spawn:
+    """Starts processes on one domain and ends exactly those."""
+
+    def __init__(self, domain_id: int, folder: Path) -> None:
+        self.domain_id = domain_id
+        self.processes: list[Process] = []
+        self._folder = folder
+
+    def __call__(
+        self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, name: str = ""
+    ) -> Process:
+        """Start a command.
+
+        Args:
+            argv: Command and arguments.
+            env: Variables on top of a node's environment (domain, transport profile).
+            cwd: Folder to start it in.
+            name: How a failure calls it, by default its command.
+        """
+        name = name or Path(argv[0]).name
+        log = self._folder / f"{len(self.processes)}_{name}.log"
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                argv,
+                env={**transport.environment(self.domain_id), **(env or {})},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = Process(name, popen, log)
+        self.processes.append(process)
+        return process
+
+    def node(self, module: str, **parameters: object) -> Process:
+        """Start a node by its module, e.g. `spawn.node("arm_control.arm_node", contract="pick_cube")`."""
+        ros_arguments = ["--ros-args"] if parameters else []
+        for key, value in parameters.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            ros_arguments += ["-p", f"{key}:={text}"]
+        return self(sys.executable, "-m", module, *ros_arguments, name=module)
+
+    def stop(self) -> None:
+        """End every process, the newest first."""
+        for process in reversed(self.processes):
+            process.stop()
+
+
+@pytest.fixture
+def spawn(ros_domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spawn]:
+    """Processes on a domain of their own; they end with the test, and a failure shows what they printed."""
+    started = Spawn(ros_domain_id, tmp_path_factory.mktemp(f"processes_{os.getpid()}_"))
+    yield started
+    started.stop()

@@ -1,0 +1,64 @@
+"""Labels that are played live go through the dataset's precision and the policy's decoding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from demo_tools.replay.player import LabelPlayer
+from learned_arm.action import Reference
+from learned_arm.contract import REPRESENTATIONS, Contract, load_contract
+
+COUNT = 41
+
+
+def contract_with(representation: str) -> Contract:
+    contract = load_contract("pick_cube")
+    return replace(contract, action=replace(contract.action, representation=representation))
+
+
+def episode(contract: Contract) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A smooth motion: targets, measured (lagging) and commanded, each (COUNT, dof)."""
+    steps = np.arange(COUNT + 1)[:, None] * 0.01
+    commanded = np.sin(steps + np.arange(contract.robot.dof)) * 0.3 + 0.4
+    return commanded[1:], commanded[:-1] - 0.005, commanded[:-1]
+
+
+@pytest.mark.parametrize("representation", REPRESENTATIONS)
+def test_a_robot_that_does_as_recorded_is_told_what_was_recorded(representation: str) -> None:
+    contract = contract_with(representation)
+    targets, measured, commanded = episode(contract)
+    player = LabelPlayer(contract, targets, measured, commanded)
+    for index in range(len(player)):
+        timeline = player.step(index, index * contract.period_ns, Reference(measured[index], commanded[index]))
+        np.testing.assert_allclose(timeline.positions_rad[0], targets[index], atol=2e-6)
+        assert timeline.stamps_ns[0] == (index + contract.action.offset_ticks) * contract.period_ns
+
+
+def test_labels_relative_to_the_measured_joints_follow_the_robot_that_is_there() -> None:
+    contract = contract_with("chunk_relative")
+    targets, measured, commanded = episode(contract)
+    offset = np.full(contract.robot.dof, 0.1)
+    player = LabelPlayer(contract, targets, measured, commanded)
+    played = player.step(0, 0, Reference(measured[0] + offset, commanded[0])).positions_rad[0]
+    np.testing.assert_allclose(played[:6], targets[0][:6] + 0.1, atol=2e-6)
+    np.testing.assert_allclose(played[6:], targets[0][6:], atol=2e-6)
+
+
+def test_absolute_labels_do_not() -> None:
+    contract = contract_with("absolute")
+    targets, measured, commanded = episode(contract)
+    player = LabelPlayer(contract, targets, measured, commanded)
+    played = player.step(0, 0, Reference(measured[0] + 0.1, commanded[0])).positions_rad[0]
+    np.testing.assert_allclose(played, targets[0], atol=2e-6)
+
+
+def test_a_chunk_is_decoded_once_and_then_played_on() -> None:
+    contract = contract_with("chunk_relative")
+    targets, measured, commanded = episode(contract)
+    player = LabelPlayer(contract, targets, measured, commanded)
+    first = player.step(0, 0, Reference(measured[0], commanded[0]))
+    later = player.step(1, contract.period_ns, Reference(measured[1] + 0.3, commanded[1]))
+    np.testing.assert_array_equal(later.positions_rad[0], first.positions_rad[1])

@@ -1,0 +1,277 @@
+"""Laws of one tick: refusals hold, what was seen can be rebuilt, targets lie on the grid."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from learned_arm.action import ActionCodec, Reference
+from learned_arm.alignment import AlignedTick, Aligner
+from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
+from learned_arm.observation import Observation, ObservationBuilder
+from learned_policy_node.chunking import RecedingHorizon, TemporalEnsemble
+from learned_policy_node.loop import PolicyLoop
+
+PERIOD_NS = 50_000_000
+CONTROL_NS = 10_000_000
+
+
+class Seeing:
+    """A policy whose labels depend on all it sees; it keeps what it saw."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.seen: list[Observation] = []
+        self.resets = 0
+        self.answer: np.ndarray | None = None
+        self.on_act = lambda: None
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def act(self, observation: Observation) -> np.ndarray:
+        self.seen.append(observation)
+        self.on_act()
+        if self.answer is not None:
+            return self.answer
+        shape = (self.contract.action.horizon, self.contract.robot.dof)
+        mean = sum(float(images.mean()) for images in observation.images.values()) / 1e5
+        return np.full(shape, mean, np.float32) * np.arange(1, shape[0] + 1, dtype=np.float32)[:, None]
+
+
+class Writer:
+    """CDR, little-endian: see OMG DDS-XTYPES 1.3, 7.4.3."""
+
+    def __init__(self) -> None:
+        self.raw = bytearray(b"\x00\x01\x00\x00")
+
+    def pack(self, kind: str, *values: float) -> Writer:
+        size = struct.calcsize(kind)
+        for value in values:
+            self.raw += b"\0" * ((-(len(self.raw) - 4)) % size) + struct.pack("<" + kind, value)
+        return self
+
+    def text(self, value: str) -> Writer:
+        self.pack("I", len(value) + 1)
+        self.raw += value.encode() + b"\0"
+        return self
+
+    def header(self, stamp_ns: int) -> Writer:
+        return self.pack("i", stamp_ns // 10**9).pack("I", stamp_ns % 10**9).text("frame")
+
+
+def image(stamp_ns: int, pixels: np.ndarray) -> bytes:
+    height, width, _ = pixels.shape
+    writer = (
+        Writer().header(stamp_ns).pack("I", height, width).text("rgb8").pack("B", 0).pack("I", width * 3, pixels.size)
+    )
+    return bytes(writer.raw) + pixels.tobytes()
+
+
+def joints(stamp_ns: int, names: tuple[str, ...], position: np.ndarray) -> bytes:
+    writer = Writer().header(stamp_ns).pack("I", len(names))
+    for name in names:
+        writer.text(name)
+    writer.pack("I", len(position))
+    writer.pack("d", *position.tolist()).pack("I", 0, 0)
+    return bytes(writer.raw)
+
+
+class Robot:
+    """Streams of a robot: images at every tick, joints at every control tick, all from one seed."""
+
+    def __init__(self, contract: Contract, seed: int = 0) -> None:
+        self.contract = contract
+        self.rng = np.random.default_rng(seed)
+        self.sent: list[tuple[str, int, bytes]] = []
+        self.measured: dict[int, np.ndarray] = {}
+
+    def tick(self, loop: PolicyLoop, tick_ns: int, *, skip: str = "", receive_ns: int = 0) -> None:
+        messages: list[tuple[str, int, bytes]] = []
+        for camera in self.contract.cameras.values():
+            pixels = self.rng.integers(0, 256, (*camera.size, 3), np.uint8)
+            messages.append((camera.topic, tick_ns, image(tick_ns, pixels)))
+        names = self.contract.robot.joints
+        for at_ns in range(tick_ns - 4 * CONTROL_NS, tick_ns + 1, CONTROL_NS):
+            position = self.rng.normal(size=len(names))
+            self.measured[at_ns] = position
+            messages.append(("/joint_states", at_ns, joints(at_ns, names, position)))
+        for topic, stamp_ns, raw in messages:
+            if topic != skip:
+                self.sent.append((topic, stamp_ns, raw))
+                loop.push(topic, stamp_ns, receive_ns, raw)
+
+
+def of(contract: Contract, representation: str = "chunk_relative", history: int = 1) -> Contract:
+    return replace(contract, history=history, action=replace(contract.action, representation=representation))
+
+
+@pytest.mark.parametrize("history", [1, 3])
+def test_what_was_seen_is_rebuilt_bit_for_bit_from_the_chosen_stamps(contract: Contract, history: int) -> None:
+    contract = of(contract, history=history)
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    chosen: dict[int, dict[str, int]] = {}
+    for tick in range(20, 32):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        chosen[result.tick_ns] = dict(result.stamps_ns)
+        assert result.timeline.empty == (tick < 20 + history - 1)
+    aligner, builder = Aligner(contract, capacity=10_000), ObservationBuilder(contract)
+    for topic, stamp_ns, raw in robot.sent:
+        aligner.push(topic, stamp_ns, 0, raw)
+    assert len(policy.seen) == 12 - history + 1
+    for live in policy.seen:
+        past = [live.tick_ns - back * PERIOD_NS for back in reversed(range(history))]
+        ticks = [aligner.at_stamps(tick_ns, chosen[tick_ns]) for tick_ns in past]
+        assert all(isinstance(each, AlignedTick) for each in ticks)
+        again = builder.build([each for each in ticks if isinstance(each, AlignedTick)])
+        np.testing.assert_array_equal(live.state, again.state)
+        for name, images in live.images.items():
+            np.testing.assert_array_equal(images, again.images[name])
+
+
+def test_targets_lie_on_the_grid_and_are_decoded_at_the_chunk_s_own_tick(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, RecedingHorizon(PERIOD_NS, 4), lead_ticks=5)
+    for tick in range(20, 28):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        assert result.timeline.stamps_ns.tolist() == [(tick + 1 + k) * PERIOD_NS for k in range(5)]
+        assert result.asked == (tick in (20, 24))
+        start = 20 if tick < 24 else 24
+        reference = robot.measured[start * PERIOD_NS]
+        labels = Seeing(contract).act(policy.seen[-1])
+        targets = ActionCodec(contract).decode(labels, Reference(reference, reference))
+        np.testing.assert_array_equal(result.timeline.positions_rad, targets[tick - start : tick - start + 5])
+
+
+@pytest.mark.parametrize("stream", ["/front/image_raw", "/joint_states"])
+def test_a_refused_observation_holds_says_why_and_starts_over(contract: Contract, stream: str) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    robot.tick(loop, 20 * PERIOD_NS)
+    assert not loop.step(20 * PERIOD_NS).timeline.empty
+    for tick in (21, 22, 23):
+        robot.tick(loop, tick * PERIOD_NS, skip=stream)
+    result = loop.step(23 * PERIOD_NS)
+    assert result.timeline.empty
+    assert not result.fault
+    assert "stale" in str(result.refusal)
+    assert loop.readiness(23 * PERIOD_NS) == result.refusal
+    robot.tick(loop, 24 * PERIOD_NS)
+    resumed = loop.step(24 * PERIOD_NS)
+    fresh = PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS))
+    for topic, stamp_ns, raw in robot.sent:
+        fresh.push(topic, stamp_ns, 0, raw)
+    np.testing.assert_array_equal(resumed.timeline.positions_rad, fresh.step(24 * PERIOD_NS).timeline.positions_rad)
+
+
+def test_streams_that_stopped_arriving_are_refused_in_real_time_only(contract: Contract) -> None:
+    robot, loop = Robot(contract), PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS))
+    robot.tick(loop, 20 * PERIOD_NS, receive_ns=0)
+    result = loop.step(20 * PERIOD_NS, now_ns=200_000_000)
+    assert result.timeline.empty
+    assert "silent" in str(result.refusal)
+    assert not loop.step(20 * PERIOD_NS).timeline.empty
+
+
+def test_a_missing_joint_or_a_broken_image_is_refused_by_name(contract: Contract) -> None:
+    names = contract.robot.joints
+    for broken, text in (
+        (("/joint_states", joints(PERIOD_NS, names[:-1], np.zeros(6))), f"missing joint {names[-1]}"),
+        (("/joint_states", joints(PERIOD_NS, names, np.full(7, np.nan))), "not finite"),
+        (("/front/image_raw", image(PERIOD_NS, np.zeros((4, 4, 3), np.uint8))[:-1]), "ends early"),
+    ):
+        loop = PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS))
+        Robot(contract).tick(loop, PERIOD_NS, skip=broken[0])
+        loop.push(broken[0], PERIOD_NS, 0, broken[1])
+        result = loop.step(PERIOD_NS)
+        assert result.timeline.empty
+        assert text in str(result.refusal)
+        assert result.stamps_ns
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [(np.full((16, 7), np.nan, np.float32), "finite"), (np.zeros((16, 6), np.float32), "shape")],
+)
+def test_a_policy_that_fails_gives_nothing_and_is_a_fault(contract: Contract, labels: np.ndarray, text: str) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    policy.answer = labels
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    robot.tick(loop, PERIOD_NS)
+    result = loop.step(PERIOD_NS)
+    assert result.fault
+    assert result.timeline.empty
+    assert text in str(result.refusal)
+
+
+def test_deltas_start_from_the_command_that_the_door_sent_and_go_on_from_the_own_plan(
+    contract: Contract,
+) -> None:
+    contract = of(contract, "delta")
+    policy, robot = Seeing(contract), Robot(contract)
+    policy.answer = np.full((16, 7), 0.01, np.float32)
+    loop = PolicyLoop(policy, RecedingHorizon(PERIOD_NS, 1))
+    robot.tick(loop, 20 * PERIOD_NS)
+    result = loop.step(20 * PERIOD_NS)
+    assert result.timeline.empty
+    assert "no command in force yet" in str(result.refusal)
+    loop.command_sent(20 * PERIOD_NS - CONTROL_NS, np.full(7, 1.0))
+    loop.command_sent(20 * PERIOD_NS + CONTROL_NS, np.full(7, 5.0))
+    first = loop.step(20 * PERIOD_NS).timeline
+    arm = contract.robot.slices["arm"]
+    np.testing.assert_allclose(first.positions_rad[0, arm], 1.01, rtol=1e-6)
+    loop.command_sent(21 * PERIOD_NS - CONTROL_NS, np.full(7, 9.0))
+    robot.tick(loop, 21 * PERIOD_NS)
+    second = loop.step(21 * PERIOD_NS).timeline
+    np.testing.assert_allclose(second.positions_rad[0, arm], 1.02, rtol=1e-6)
+
+
+def test_a_reset_throws_a_running_step_away_and_forgets_the_streams(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    robot.tick(loop, 20 * PERIOD_NS)
+    policy.on_act = loop.reset
+    result = loop.step(20 * PERIOD_NS)
+    assert result.timeline.empty
+    assert "reset" in str(result.refusal)
+    policy.on_act = lambda: None
+    assert loop.silent_streams
+    assert loop.reached_tick_ns() is None
+    robot.tick(loop, 21 * PERIOD_NS)
+    assert not loop.step(21 * PERIOD_NS).timeline.empty
+    assert policy.resets == 1
+
+
+def test_beginning_again_at_the_same_tick_forgets_the_chunks_and_keeps_the_streams(
+    contract: Contract,
+) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    robot.tick(loop, 20 * PERIOD_NS)
+    first = loop.step(20 * PERIOD_NS)
+    loop.begin()
+    again = loop.step(20 * PERIOD_NS)
+    assert loop.reached_tick_ns() == 20 * PERIOD_NS
+    np.testing.assert_array_equal(first.timeline.positions_rad, again.timeline.positions_rad)
+
+
+def test_a_gap_in_the_ticks_empties_the_history(contract: Contract) -> None:
+    contract = of(contract, history=2)
+    robot, loop = Robot(contract), PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS))
+    held = []
+    for tick in (20, 21, 23, 24):
+        robot.tick(loop, tick * PERIOD_NS)
+        held.append(loop.step(tick * PERIOD_NS).timeline.empty)
+    assert held == [True, False, True, False]
+
+
+def test_a_lead_of_nothing_is_refused(contract: Contract) -> None:
+    with pytest.raises(LearnedArmError, match="1 tick or more"):
+        PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS), lead_ticks=0)

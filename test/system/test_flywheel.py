@@ -1,0 +1,175 @@
+"""The whole system over DDS: what was recorded is complete, replays, and is what a policy would have seen."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+
+from data_recorder.bag_reader import BagReader
+from demo_tools.dataset.ticks import read_episode_ticks
+from demo_tools.flow import lead, stages
+from demo_tools.flow.lead import Recorded
+from demo_tools.flow.run_folder import RunFolder
+from demo_tools.flow.workers import run_jobs
+from demo_tools.replay.verdict import Verdict
+from learned_arm import cdr
+from learned_arm.alignment import AlignedTick, Aligner
+from learned_arm.contract import Contract, load_contract
+from learned_arm.durable import read_json, write_json
+from learned_arm.episode import load_episode
+from learned_arm.observation import ObservationBuilder, digest
+
+pytestmark = pytest.mark.ros
+COUNT = 2
+
+
+def ignore(_outcome: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    return load_contract("pick_cube")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return RunFolder(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def recorded(run: RunFolder, contract: Contract) -> list[Recorded]:
+    return stages.record(run, contract, COUNT, 1, ignore)
+
+
+def test_the_scripted_expert_is_recorded_without_losing_a_message(recorded: list[Recorded]) -> None:
+    assert [each.outcome for each in recorded] == ["success"] * COUNT
+    assert [each.lost for each in recorded] == [0] * COUNT
+    for each in recorded:
+        assert load_episode(each.folder).uncounted == ()
+
+
+def test_an_independent_reader_finds_every_message(recorded: list[Recorded]) -> None:
+    for each in recorded:
+        with AnyReader([each.folder]) as reader:
+            connections = [entry for entry in reader.connections if not entry.topic.startswith("/recorder_node/")]
+            found = sum(1 for _ in reader.messages(connections))
+        assert found == load_episode(each.folder).messages
+
+
+def test_every_actuator_is_recorded_as_requested_sent_and_measured(recorded: list[Recorded]) -> None:
+    streams = load_episode(recorded[0].folder).streams
+    for topic in (
+        "/arm/requested",
+        "/arm/sent",
+        "/joint_states",
+        "/front/image_raw",
+        "/wrist/image_raw",
+        "/task/success",
+    ):
+        assert streams[topic].messages > 0, topic
+
+
+def test_clock_and_stamps_only_grow(recorded: list[Recorded]) -> None:
+    bag = BagReader(recorded[1].folder)
+    stamps = [cdr.header_stamp_ns(each.data) for each in bag.messages(["/joint_states"])]
+    assert (np.diff(stamps) == 10_000_000).all(), "a control tick is missing or doubled"
+
+
+def test_the_labels_of_every_demonstration_replay(run: RunFolder, contract: Contract, recorded: list[Recorded]) -> None:
+    rows = stages.replay(run, contract, [each.folder for each in recorded], 1, ignore)
+    assert [row["verdict"] for row in rows] == ["passed"] * COUNT, rows
+    for each in recorded:
+        verdict = Verdict.load(each.folder)
+        assert verdict is not None
+        assert verdict.messages_hash == load_episode(each.folder).messages_hash
+        assert verdict.tracking["first_divergence"] is None
+        assert verdict.judgement["latched"]
+        assert verdict.judgement["at_end"]
+
+
+def test_a_replay_from_another_initial_state_is_refused_with_the_joint_that_is_off(
+    contract: Contract, recorded: list[Recorded], tmp_path: Path
+) -> None:
+    moved = tmp_path / recorded[0].folder.name
+    shutil.copytree(recorded[0].folder, moved)
+    other = load_episode(recorded[1].folder).initial_state
+    assert other is not None
+    content = read_json(moved / "episode.json")
+    content["initial_state"]["sim_state"] = list(other.sim_state or ())
+    write_json(moved / "episode.json", content)
+    result = stages.replay_simulated(contract, [moved], 1, ignore)
+    assert result[0]["verdict"] == "refused"
+    assert "initial state not reached" in result[0]["reason"]
+    assert "_joint" in result[0]["reason"]
+
+
+def test_a_failure_that_is_claimed_a_success_fails_its_replay(
+    contract: Contract, recorded: list[Recorded], tmp_path: Path
+) -> None:
+    claimed = tmp_path / recorded[0].folder.name
+    shutil.copytree(recorded[0].folder, claimed)
+    content = read_json(claimed / "episode.json")
+    content["outcome"] = "failure"
+    write_json(claimed / "episode.json", content)
+    result = stages.replay_simulated(contract, [claimed], 1, ignore)
+    assert (result[0]["verdict"], result[0]["reason"]) == ("failed", "recorded failure, replayed success")
+
+
+@pytest.fixture(scope="module")
+def rollout(run: RunFolder, contract: Contract, hold_policy: Path) -> Recorded:
+    """A policy that asks the arm to stay where it is: what it does not matter, what it sees does."""
+    policy_hash = hashlib.sha256(hold_policy.read_bytes()).hexdigest()
+    common = {"contract": contract.task, "use_sim_time": True}
+    nodes = {
+        "sim_arm_node": common,
+        "arm_node": common,
+        "recorder_node": {**common, "root": str(run / "rollouts")},
+        "policy_node": {"use_sim_time": True, "model": str(hold_policy), "auto_activate": True},
+    }
+    return run_jobs(
+        [7],
+        lambda operator, seed: lead.roll_out(operator, seed, policy_hash, contract.rate_hz, 1.5),
+        nodes,
+        run / "logs",
+    )[0]
+
+
+def test_a_rollout_is_an_episode_linked_to_its_policy(rollout: Recorded, hold_policy: Path) -> None:
+    episode = load_episode(rollout.folder)
+    assert episode.policy == hashlib.sha256(hold_policy.read_bytes()).hexdigest()
+    assert (episode.outcome, rollout.lost) == ("failure", 0)
+
+
+def test_live_and_offline_observations_are_bit_equal(rollout: Recorded, contract: Contract) -> None:
+    builder = ObservationBuilder(contract)
+    aligner = Aligner(contract, capacity=100_000)
+    told: list[tuple[int, dict[str, int], str]] = []
+    for message in BagReader(rollout.folder).messages([*aligner.topics, "/policy_node/ticks"]):
+        if message.topic == "/policy_node/ticks":
+            view = cdr.read_joint_state(message.data)
+            entries = dict(name.rsplit("@", 1) for name in view.names)
+            seen = entries.pop("observation")
+            told.append((view.stamp_ns, {stream: int(stamp) for stream, stamp in entries.items()}, seen))
+        else:
+            aligner.push(message.topic, cdr.header_stamp_ns(message.data), 0, message.data)
+    assert len(told) >= 20
+    for tick_ns, stamps_ns, seen in told:
+        rebuilt = aligner.at_stamps(tick_ns, stamps_ns)
+        assert isinstance(rebuilt, AlignedTick), rebuilt
+        assert digest(builder.build([rebuilt])) == seen
+        # In lock-step nothing is late, so the rule alone finds the same samples without being told.
+        ruled = aligner.sample(tick_ns)
+        assert isinstance(ruled, AlignedTick)
+        assert ruled.stamps_ns == stamps_ns
+
+
+def test_the_dataset_builder_sees_the_same_ticks(recorded: list[Recorded], contract: Contract) -> None:
+    ticks = read_episode_ticks(recorded[0].folder, contract, images=False)
+    assert (np.diff(ticks.ticks_ns) == contract.period_ns).all()
+    assert len(ticks.ticks_ns) > 60
