@@ -44,9 +44,10 @@ def record(task: str = "pick_cube", episodes: int = 10, out: Path = Path("runs/r
     from demo_tools.flow.run_folder import RunFolder
     from learned_arm.contract import load_contract
 
+    contract = load_contract(task)
     run = RunFolder(out)
     with bar("record", episodes) as advance:
-        recorded = stages.record(run, load_contract(task), episodes, workers, advance)
+        recorded = stages.record(run, contract, episodes, workers, advance)
     for each in recorded:
         print(f"{each.outcome}  lost {each.lost}  {each.folder}")
     return 0

@@ -49,6 +49,7 @@ class ActionCodec:
     def encode(self, targets: NDArray[np.float64], reference: Reference) -> NDArray[np.float32]:
         """Targets of shape (K, dof) in rad -> labels, float32, (K, dof)."""
         targets = self._checked(targets)
+        self._check_reference(reference)
         if self.representation == "absolute":
             labels = targets
         elif self.representation == "chunk_relative":
@@ -62,6 +63,7 @@ class ActionCodec:
     def decode(self, labels: NDArray[np.float32], reference: Reference) -> NDArray[np.float64]:
         """Labels of shape (K, dof) -> targets in rad, (K, dof)."""
         values = self._checked(labels)
+        self._check_reference(reference)
         if self.representation == "absolute":
             targets = values
         elif self.representation == "chunk_relative":
@@ -75,6 +77,11 @@ class ActionCodec:
         """When each target of a chunk is in force, ROS time, shape (count,)."""
         first = self.contract.action.offset_ticks
         return tick_ns + np.arange(first, first + count, dtype=np.int64) * self.contract.period_ns
+
+    def _check_reference(self, reference: Reference) -> None:
+        for name, values in (("measured", reference.measured), ("commanded", reference.commanded)):
+            if values.shape != (self.dof,) or not np.isfinite(values).all():
+                raise LearnedArmError("reference of a chunk", where=name, got=values, allowed=f"{self.dof} finite numbers")
 
     def _checked(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         if values.ndim != 2 or values.shape[1] != self.dof:

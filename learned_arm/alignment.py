@@ -72,6 +72,11 @@ class StreamBuffer:
         """Stamp of the newest message, None before the first."""
         return self._samples[-1].stamp_ns if self._samples else None
 
+    @property
+    def oldest_stamp_ns(self) -> int | None:
+        """Stamp of the oldest message kept, None before the first."""
+        return self._samples[0].stamp_ns if self._samples else None
+
     def clear(self) -> None:
         """Forget everything, after a reset or a clock jump."""
         self._samples.clear()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ import yaml
 from learned_arm.errors import LearnedArmError
 
 T = TypeVar("T")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 _LARGEST_CONFIG_BYTES = 1_000_000
 
 
@@ -59,26 +62,35 @@ class Section:
 
 
 def text(value: Any, where: str) -> str:
-    """A non-empty string."""
-    if not isinstance(value, str) or not value:
+    """A non-empty string that UTF-8 can hold."""
+    if not isinstance(value, str) or not value or not _is_unicode(value):
         raise LearnedArmError("not a text", where=where, got=value, allowed="non-empty string")
+    return value
+
+
+def name(value: Any, where: str) -> str:
+    """A name that may become a folder, a column or a tensor: letters, digits, `_` and `-`, 1 to 64 of them."""
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise LearnedArmError("not a name", where=where, got=value, allowed=NAME.pattern)
     return value
 
 
 def topic(value: Any, where: str) -> str:
     """An absolute ROS topic name."""
-    name = text(value, where)
-    if not name.startswith("/") or name.endswith("/") or "//" in name or " " in name:
-        raise LearnedArmError("not an absolute topic name", where=where, got=name, allowed="/name or /namespace/name")
-    return name
+    absolute = text(value, where)
+    if not _TOPIC.fullmatch(absolute):
+        raise LearnedArmError(
+            "not an absolute topic name", where=where, got=absolute, allowed="/name or /namespace/name"
+        )
+    return absolute
 
 
 def number(low: float, high: float, *, open_low: bool = False) -> Callable[[Any, str], float]:
     """A finite number in [low, high], or in (low, high]."""
 
     def check(value: Any, where: str) -> float:
-        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not good or not low <= value <= high or (open_low and value == low):
+        good = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+        if not good or (open_low and value == low):
             bracket = "(" if open_low else "["
             raise LearnedArmError("not a number in range", where=where, got=value, allowed=f"{bracket}{low}, {high}]")
         return float(value)
@@ -119,11 +131,58 @@ def list_of(check: Callable[[Any, str], T], *, shortest: int = 1) -> Callable[[A
     return check_list
 
 
+def unlike(values: Sequence[str], what: str, where: str) -> None:
+    """Raise when a value occurs twice."""
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise LearnedArmError(what, where=where, got=twice, allowed="each once")
+
+
 def free_mapping(value: Any, where: str) -> dict[str, Any]:
-    """A mapping that is passed on as it is, such as a driver's launch arguments."""
+    """A mapping that is passed on as it is, such as a driver's launch arguments: plain data that JSON keeps."""
     if not isinstance(value, dict):
         raise LearnedArmError("not a mapping", where=where, got=value, allowed="key: value pairs")
-    return {str(key): entry for key, entry in value.items()}
+    _require_plain(value, where)
+    return value
+
+
+def _require_plain(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if not isinstance(key, str):
+                raise LearnedArmError("key is not a text", where=where, got=key, allowed="texts as keys")
+            _require_plain(entry, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            _require_plain(entry, f"{where}[{index}]")
+    elif not (
+        value is None
+        or isinstance(value, int)
+        or (isinstance(value, float) and math.isfinite(value))
+        or (isinstance(value, str) and _is_unicode(value))
+    ):
+        allowed = "text, finite number, bool, list, mapping"
+        raise LearnedArmError("not plain data", where=where, got=value, allowed=allowed)
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether it holds no half of a surrogate pair, which YAML can spell and UTF-8 cannot."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which by itself lets the last of two equal keys win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
+            if key_node.value in seen:
+                problem = f"duplicate key '{key_node.value}'"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
 
 
 def load_yaml(name_or_path: str | Path, kind: str) -> tuple[Any, str]:
@@ -145,8 +204,12 @@ def load_yaml(name_or_path: str | Path, kind: str) -> tuple[Any, str]:
             raise LearnedArmError(f"no such entry in {kind}", got=str(name_or_path), allowed=names)
     try:
         raw = path.read_bytes()
-        if len(raw) > _LARGEST_CONFIG_BYTES:
-            raise LearnedArmError("file too large", where=path, got=len(raw), allowed=f"{_LARGEST_CONFIG_BYTES} bytes")
-        return yaml.safe_load(raw), path.name
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
+        raise LearnedArmError("cannot be read", where=path, got=str(error), allowed="a YAML file") from error
+    if len(raw) > _LARGEST_CONFIG_BYTES:
+        raise LearnedArmError("file too large", where=path, got=len(raw), allowed=f"{_LARGEST_CONFIG_BYTES} bytes")
+    try:
+        return yaml.load(raw, _Loader), path.name
+    # Beyond its own errors PyYAML lets those of the values through: a date that does not exist, too deep a nesting.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise LearnedArmError("cannot be read", where=path, got=str(error), allowed="a YAML file") from error

@@ -26,7 +26,9 @@ _SECOND_NS = 1_000_000_000
 _LARGEST_STAMP_ERROR_NS = 1 * _SECOND_NS
 _LONGEST_TIMELINE_NS = 120 * _SECOND_NS
 # An arm that moved more than this while nobody commanded it was moved by somebody else: begin where it is.
-_MOVED_RAD = 0.02
+_MOVED_RAD = 0.005
+# A late step moves no further than this many steps in time would have.
+_MOST_PERIODS_A_STEP = 2
 
 
 class State(Enum):
@@ -74,7 +76,6 @@ class Commander:
         self._timeline: Timeline | None = None
         self._last_ns: int | None = None
         self._measured: NDArray[np.float64] | None = None
-        self._measured_stamp_ns = 0
         self._measured_monotonic_ns = 0
         self._at_release: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self._max_age_ns = round(min(each.max_age_s for each in self.robot.joint_states) * _SECOND_NS)
@@ -96,7 +97,6 @@ class Commander:
             LearnedArmError: A joint is missing, named twice or not finite; the state then stays as it was.
         """
         self._measured = self._order.positions(view.names, view.position)
-        self._measured_stamp_ns = view.stamp_ns
         self._measured_monotonic_ns = monotonic_ns
 
     def engage(self, source: str, now_ns: int) -> str:
@@ -121,7 +121,8 @@ class Commander:
         taken_from = self.holder
         if taken_from is not None and _RANK[source] <= _RANK[taken_from]:
             raise LearnedArmError("the lease is taken", got=source, allowed=f"{taken_from} must release it first")
-        if taken_from is None:
+        # An arm that still brakes goes on from the command in force, with its speed.
+        if self._last_ns is None:
             self.safety.start(self._starting_position())
             self._last_ns = now_ns - self.robot.control_period_ns
         self.holder, self.state, self._timeline = source, State.HOLDING, None
@@ -184,7 +185,8 @@ class Commander:
         requested = self._timeline.at(now_ns) if self._timeline is not None and self.holder is not None else None
         if self.moving_allowed:
             self.state = State.ENGAGED if requested is not None else State.HOLDING
-        step = self.safety.step(requested, self._measured, (now_ns - self._last_ns) / 1e9)
+        elapsed_ns = min(now_ns - self._last_ns, _MOST_PERIODS_A_STEP * self.robot.control_period_ns)
+        step = self.safety.step(requested, self._measured, elapsed_ns / 1e9)
         self._last_ns = now_ns
         self.clamp_counts.update(step.clamps)
         return Command(now_ns, requested, step.sent_rad, step.clamps)
@@ -210,7 +212,7 @@ class Commander:
                 allowed="0 .. 120 s from now",
             )
         in_force = self._timeline
-        if in_force is None or in_force.end_ns < now_ns:
+        if in_force is None or in_force.at(now_ns) is None:
             # Begin from the command in force, so that a first point in the future is approached and not jumped to.
             in_force = at_point(now_ns, self.safety.position_rad)
         self._timeline = in_force.followed_by(timeline, now_ns)
@@ -221,7 +223,8 @@ class Commander:
         if self._at_release is None:
             return self._measured
         sent, measured = self._at_release
-        return np.where(np.abs(self._measured - measured) <= _MOVED_RAD, sent, self._measured)
+        moved = np.abs(self._measured - measured).max() > _MOVED_RAD
+        return self._measured if moved else sent
 
     def _let_go(self, state: State, reason: str) -> None:
         self.holder, self.state, self.reason, self._timeline = None, state, reason, None

@@ -152,16 +152,18 @@ def load_contract(name_or_path: str | Path, robot: str | Path | None = None) -> 
 def _parse(value: Any, where: str) -> Contract:
     top = checked.Section(value, where)
     top.take("contract", checked.integer(CONTRACT_VERSION, CONTRACT_VERSION))
-    task = top.take("task", checked.text)
+    task = top.take("task", checked.name)
     robot = top.take("robot", _robot)
     rate_hz = top.take("rate_hz", checked.integer(1, robot.control_rate_hz))
     observation = top.section("observation")
     cameras_section = observation.section("cameras")
     # Sorted, so that a contract read back from canonical JSON lists its cameras in the same order.
-    cameras = {key: _camera(each, f"{cameras_section.where}.{key}") for key, each in sorted(cameras_section.items())}
-    topics = [camera.topic for camera in cameras.values()]
-    if len(set(topics)) != len(topics):
-        raise LearnedArmError("two cameras on one topic", where=cameras_section.where, got=topics)
+    cameras = {
+        checked.name(key, cameras_section.where): _camera(each, f"{cameras_section.where}.{key}")
+        for key, each in sorted(cameras_section.items())
+    }
+    topics = [camera.topic for camera in cameras.values()] + [each.topic for each in robot.joint_states]
+    checked.unlike(topics, "two streams on one topic", cameras_section.where)
     state = observation.section("state")
     state.take("joints", checked.choice("all"))
     state_max_age_s = state.take("max_age_s", checked.number(0.0, 60.0, open_low=True))

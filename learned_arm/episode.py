@@ -20,7 +20,6 @@ EPISODE_VERSION = 1
 EPISODE_FILE = "episode.json"
 PROVENANCE_FILE = "provenance.json"
 OUTCOMES = ("success", "failure")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LARGEST_BYTES = 16_000_000
 _LARGEST_STATE = 1_000_000
@@ -132,9 +131,7 @@ class Episode:
 
 def checked_name(value: Any, where: str) -> str:
     """A name that may become a folder: letters, digits, `_` and `-`, 1 to 64 of them."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise LearnedArmError("not a name", where=where, got=value, allowed=_NAME.pattern)
-    return value
+    return checked.name(value, where)
 
 
 def episode_name(start_ns: int, episode_id: str) -> str:
@@ -197,7 +194,7 @@ def list_episodes(root: str | Path, task: str | None = None) -> list[Episode]:
     found = []
     for name in tasks:
         for folder in sorted((root / name).glob("*/")):
-            if _NAME.fullmatch(folder.name) and (folder / EPISODE_FILE).is_file():
+            if checked.NAME.fullmatch(folder.name) and (folder / EPISODE_FILE).is_file():
                 found.append(load_episode(folder))
     return found
 

@@ -24,7 +24,8 @@ class LearnedArmError(ValueError):
             parts.append(f"got {_short(got)}")
         if allowed is not None:
             parts.append(f"allowed: {_short(allowed)}")
-        super().__init__("; ".join(parts))
+        # Names inside the parts come from files; a line break in one would make two lines of the error.
+        super().__init__(" ".join("; ".join(parts).split()))
 
 
 def _short(value: object) -> str:

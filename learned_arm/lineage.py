@@ -42,13 +42,13 @@ class Statement:
     def __post_init__(self) -> None:
         for role, value in {"subject": self.subject_hash, **self.made_from}.items():
             if not isinstance(value, str) or not _HASH.fullmatch(value):
-                raise LearnedArmError(
-                    "not a SHA-256", where=f"lineage of a {self.kind}: {role}", got=value, allowed="64 lower-case hex digits"
-                )
+                where = f"lineage of a {self.kind}: {role}"
+                raise LearnedArmError("not a SHA-256", where=where, got=value, allowed="64 lower-case hex digits")
         try:
             canonical_json(self.facts)
         except (TypeError, ValueError) as error:
-            raise LearnedArmError("facts are no plain data", where=f"lineage of a {self.kind}", got=str(error)) from error
+            where = f"lineage of a {self.kind}"
+            raise LearnedArmError("facts are no plain data", where=where, got=str(error)) from error
 
     @property
     def hash(self) -> str:

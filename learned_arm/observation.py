@@ -93,7 +93,7 @@ class ObservationBuilder:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self._orders = {f"{JOINTS}:{source.topic}": JointOrder(()) for source in contract.robot.joint_states}
+        self._streams = [f"{JOINTS}:{source.topic}" for source in contract.robot.joint_states]
         self._order = JointOrder(contract.robot.joints)
 
     def build(self, ticks: Sequence[AlignedTick]) -> Observation:
@@ -120,7 +120,12 @@ class ObservationBuilder:
         Raises:
             LearnedArmError: A joint is missing, named twice or not finite.
         """
-        views = [cdr.read_joint_state(tick.samples[stream].raw) for stream in self._orders]
+        views = [cdr.read_joint_state(tick.samples[stream].raw) for stream in self._streams]
+        for stream, view in zip(self._streams, views, strict=True):
+            if len(view.position) != len(view.names):
+                raise LearnedArmError(
+                    "positions do not match joint names", where=stream, got=len(view.position), allowed=len(view.names)
+                )
         names = tuple(name for view in views for name in view.names)
         return self._order.positions(names, np.concatenate([view.position for view in views]))
 

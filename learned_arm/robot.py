@@ -156,11 +156,14 @@ def parse_robot(value: Any, where: str) -> Robot:
         LearnedArmError: Unknown key, wrong length, duplicate joint, non-finite or reversed limit.
     """
     top = checked.Section(value, where)
-    name = top.take("robot", checked.text)
+    name = top.take("robot", checked.name)
     control_rate_hz = top.take("control_rate_hz", checked.integer(1, 2000))
     joint_states = top.take("joint_states", checked.list_of(_joint_state_source))
+    checked.unlike([each.topic for each in joint_states], "two joint states on one topic", f"{where}.joint_states")
     section = top.section("groups")
-    groups_by_name = {key: _group(key, each, f"{section.where}.{key}") for key, each in section.items()}
+    groups_by_name = {
+        checked.name(key, section.where): _group(key, each, f"{section.where}.{key}") for key, each in section.items()
+    }
     if not groups_by_name:
         raise LearnedArmError("no joint group", where=section.where, allowed="at least one group")
     # Canonical JSON sorts keys, so the order of the groups travels beside them.
@@ -170,10 +173,8 @@ def parse_robot(value: Any, where: str) -> Robot:
             "not every group once", where=f"{where}.group_order", got=order, allowed=list(groups_by_name)
         )
     groups = tuple(groups_by_name[key] for key in order)
-    joints = [joint for group in groups for joint in group.joints]
-    twice = sorted({joint for joint in joints if joints.count(joint) > 1})
-    if twice:
-        raise LearnedArmError("duplicate joint", where=f"{where}.groups", got=twice, allowed="each joint once")
+    checked.unlike([joint for group in groups for joint in group.joints], "duplicate joint", section.where)
+    checked.unlike([group.command.topic for group in groups], "two groups commanded on one topic", section.where)
     home = top.section("home_rad")
     home_rad: list[float] = []
     for group in groups:

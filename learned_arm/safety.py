@@ -1,8 +1,9 @@
 """Requested -> sent, with reasons: every command stays inside position, velocity and acceleration limits.
 
 The filter keeps the last command and its velocity. Each step it computes, per joint, the interval of velocities that
-keeps all limits *and from which braking still ends inside the position limits*; a target inside that interval passes
-unchanged, any other is approached as fast as the limits allow without running past it.
+keeps all limits *and from which braking still ends inside the position limits*, whatever the length of later steps. A
+target inside that interval that can also be followed on passes unchanged; any other is approached as fast as the
+limits allow without running past it.
 """
 
 from __future__ import annotations
@@ -35,13 +36,12 @@ class SafeStep:
 def braking_speed(gap_rad: Vector, acceleration: Vector, dt_s: float) -> Vector:
     """Largest speed for one step of dt such that braking afterwards ends within the gap, rad/s, elementwise.
 
-    Moving one step at v and then braking by a*dt each step covers dt * (v + (v - a dt) + ...). With
-    n = floor(v / (a dt)) that is dt * ((n + 1) v - a dt n (n + 1) / 2); solved for v.
+    One step at v and then the braking distance: v dt + v^2 / (2 a) = gap, solved for v in the form without
+    cancellation. Braking in steps is never longer than v^2 / (2 a), so it holds for later steps of any length.
     """
     gap = np.maximum(gap_rad, 0.0)
     per_step = acceleration * dt_s
-    steps = np.floor((np.sqrt(1.0 + 8.0 * gap / (per_step * dt_s)) - 1.0) / 2.0)
-    return (gap / dt_s + per_step * steps * (steps + 1.0) / 2.0) / (steps + 1.0)
+    return 2.0 * acceleration * gap / (per_step + np.sqrt(per_step**2 + 2.0 * acceleration * gap))
 
 
 class SafetyFilter:
@@ -55,11 +55,13 @@ class SafetyFilter:
         self.step_from_measured = robot.limit("step_from_measured_rad")
         self.position_rad: Vector = np.zeros(robot.dof)
         self.velocity_rad_s: Vector = np.zeros(robot.dof)
+        self._last_target: Vector | None = None
 
     def start(self, position_rad: Vector) -> None:
         """Begin at rest at a position, shape (dof,)."""
         self.position_rad = np.array(position_rad, dtype=np.float64)
         self.velocity_rad_s = np.zeros_like(self.position_rad)
+        self._last_target = None
 
     @property
     def at_rest(self) -> bool:
@@ -77,7 +79,7 @@ class SafetyFilter:
         if not (dt_s > 0.0 and math.isfinite(dt_s)):
             return SafeStep(self.position_rad.copy(), ("dt",))
         clamps: list[str] = []
-        if target_rad is not None and not np.isfinite(target_rad).all():
+        if target_rad is not None and not (np.isfinite(target_rad).all() and np.isfinite(measured_rad).all()):
             clamps.append("not_finite")
             target_rad = None
         per_step = self.acceleration * dt_s
@@ -88,8 +90,8 @@ class SafetyFilter:
         highest = np.maximum(np.minimum.reduce([fastest, self.velocity, to_high]), slowest)
         lowest = np.minimum(np.maximum.reduce([slowest, -self.velocity, to_low]), fastest)
         if target_rad is None:
-            wanted = np.zeros_like(self.position_rad)
-            velocity = np.clip(wanted, lowest, highest)
+            self._last_target = None
+            velocity = np.clip(0.0, lowest, highest)
             return self._take(self.position_rad + velocity * dt_s, velocity, clamps)
         inside = np.clip(target_rad, self.low, self.high)
         if (inside != target_rad).any():
@@ -99,6 +101,10 @@ class SafetyFilter:
             clamps.append("step_from_measured")
         wanted = (near - self.position_rad) / dt_s
         passes = (wanted <= highest + _ROUNDING) & (wanted >= lowest - _ROUNDING)
+        # Catching up, the target is met only at a speed from which its own can be taken on in the next step.
+        target_speed = wanted if self._last_target is None else (near - self._last_target) / dt_s
+        passes &= np.abs(wanted - target_speed) <= per_step + _ROUNDING
+        self._last_target = near
         if not passes.all():
             clamps.extend(self._reasons(wanted, slowest, fastest))
         toward = np.sign(wanted) * np.minimum(self._speed_to(near, dt_s), np.abs(wanted))
@@ -110,14 +116,12 @@ class SafetyFilter:
         return braking_speed(np.abs(place - self.position_rad), self.acceleration, dt_s)
 
     def _reasons(self, wanted: Vector, slowest: Vector, fastest: Vector) -> list[str]:
-        over_velocity = np.abs(wanted) > self.velocity + _ROUNDING
-        over_acceleration = (wanted > fastest + _ROUNDING) | (wanted < slowest - _ROUNDING)
         found = []
-        if over_velocity.any():
+        if (np.abs(wanted) > self.velocity + _ROUNDING).any():
             found.append("velocity")
-        if over_acceleration.any():
+        if ((wanted > fastest + _ROUNDING) | (wanted < slowest - _ROUNDING)).any():
             found.append("acceleration")
-        return found or ["position"]
+        return found or ["braking"]
 
     def _take(self, position: Vector, velocity: Vector, clamps: list[str]) -> SafeStep:
         self.position_rad, self.velocity_rad_s = position, velocity

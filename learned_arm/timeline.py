@@ -24,7 +24,7 @@ class Timeline:
 
     def __post_init__(self) -> None:
         stamps, positions = self.stamps_ns, self.positions_rad
-        if positions.ndim != 2 or len(stamps) != len(positions):
+        if stamps.ndim != 1 or positions.ndim != 2 or len(stamps) != len(positions):
             raise LearnedArmError(
                 "timeline of odd shape", got=(stamps.shape, positions.shape), allowed="(K,), (K, dof)"
             )
@@ -58,17 +58,18 @@ class Timeline:
         return self.positions_rad[after - 1] + share * (self.positions_rad[after] - self.positions_rad[after - 1])
 
     def followed_by(self, newer: Timeline, now_ns: int) -> Timeline:
-        """This timeline up to the newer one's first point, then the newer one, as a trajectory controller replaces.
+        """This timeline from now to the newer one's first point, then the newer one, as a trajectory controller replaces.
 
-        Points that lie wholly in the past are dropped, except the one that the present is interpolated from.
+        Where the newer one begins in the future, the target of now stays what it is and is joined to it by a line;
+        points of the past are dropped.
         """
-        keep = self.stamps_ns < newer.stamps_ns[0]
-        past = np.flatnonzero(self.stamps_ns <= now_ns)
-        if len(past):
-            keep[: past[-1]] = False
+        here = self.at(now_ns)
+        if newer.empty or here is None or newer.stamps_ns[0] <= now_ns:
+            return newer
+        keep = (self.stamps_ns > now_ns) & (self.stamps_ns < newer.stamps_ns[0])
         return Timeline(
-            np.concatenate([self.stamps_ns[keep], newer.stamps_ns]),
-            np.concatenate([self.positions_rad[keep], newer.positions_rad]),
+            np.concatenate([[now_ns], self.stamps_ns[keep], newer.stamps_ns]),
+            np.concatenate([here[None], self.positions_rad[keep], newer.positions_rad]),
         )
 
 

@@ -34,6 +34,7 @@ LINEAGE_FILE = "lineage.json"
 _FEW_EPISODES = 8
 
 Progress = Callable[[int, int], None]
+_Job = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def build_dataset(
     folder = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     folder.mkdir(parents=True)
     try:
-        manifest = _write(accepted, refused, contract, folder, allow_unreplayed, validation_share, seed, workers, progress)
+        manifest = _write(
+            accepted, refused, contract, folder, allow_unreplayed, validation_share, seed, workers, progress
+        )
         rename_folder(folder, out)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -208,7 +211,7 @@ def _write(
     return manifest
 
 
-def _convert(job: tuple[str, dict[str, Any]]) -> _Converted | str:
+def _convert(job: _Job) -> _Converted | str:
     """One episode, or the reason against it. A pure function of the episode and the contract."""
     try:
         contract = Contract.from_canonical(job[1])
@@ -225,7 +228,8 @@ def _convert(job: tuple[str, dict[str, Any]]) -> _Converted | str:
         histograms={name: image_histogram(frames) for name, frames in ticks.images.items()},
     )
     errors = {
-        name: video.compare(ticks.images[name], np.stack(list(video.decode(encoded)))) for name, encoded in videos.items()
+        name: video.compare(ticks.images[name], np.stack(list(video.decode(encoded))))
+        for name, encoded in videos.items()
     }
     return _Converted(columns, _content_hash(columns, ticks), ticks.trimmed, errors)
 
@@ -233,7 +237,12 @@ def _convert(job: tuple[str, dict[str, Any]]) -> _Converted | str:
 def _content_hash(columns: EpisodeColumns, ticks: EpisodeTicks) -> str:
     """Over columns and frames before the codec: changes when the translation does, not when the codec does."""
     digest = hashlib.sha256()
-    named = {"state": columns.state, "action": columns.action, "commanded": columns.commanded, "stamp_ns": columns.stamp_ns}
+    named = {
+        "state": columns.state,
+        "action": columns.action,
+        "commanded": columns.commanded,
+        "stamp_ns": columns.stamp_ns,
+    }
     for name, values in [*named.items(), *sorted(ticks.images.items())]:
         little_endian = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
         digest.update(f"{name} {values.dtype.name} {values.shape};".encode())
@@ -253,7 +262,7 @@ def _split(names: Sequence[str], validation_share: float, seed: int) -> list[str
 
 @contextmanager
 def _mapped(
-    function: Callable[[tuple[str, dict[str, Any]]], _Converted | str], jobs: list[tuple[str, dict[str, Any]]], workers: int | None
+    function: Callable[[_Job], _Converted | str], jobs: list[_Job], workers: int | None
 ) -> Iterator[Iterator[_Converted | str]]:
     """Results in the order of the jobs, from several processes where that pays."""
     count = min(workers or os.cpu_count() or 1, len(jobs))

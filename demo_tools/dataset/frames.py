@@ -69,16 +69,23 @@ def load_frames(dataset: Path, images: bool = True) -> Frames:
         stamp_ns = table[STAMP].to_numpy().astype(np.int64)
     except (KeyError, pa.ArrowException, AttributeError) as error:
         raise LearnedArmError("column missing or of another type", where=dataset, got=str(error)) from error
-    if not np.array_equal(index, np.arange(total)) or not np.array_equal(episode_index, np.repeat(np.arange(len(lengths)), lengths)):
-        raise LearnedArmError("rows are not those of the manifest", where=dataset, got=f"{len(index)} rows", allowed=f"{total} rows")
+    expected = np.repeat(np.arange(len(lengths)), lengths)
+    if not np.array_equal(index, np.arange(total)) or not np.array_equal(episode_index, expected):
+        got = f"{len(index)} rows"
+        raise LearnedArmError("rows are not those of the manifest", where=dataset, got=got, allowed=f"{total} rows")
     dof = contract.robot.dof
     for name, values in {STATE: state, ACTION: action, COMMANDED: commanded}.items():
         if values.shape != (total, dof) or not np.isfinite(values).all():
-            raise LearnedArmError("column cannot be used", where=f"{dataset}: {name}", got=values.shape, allowed=f"{(total, dof)}, finite")
+            allowed = f"{(total, dof)}, finite"
+            raise LearnedArmError(
+                "column cannot be used", where=f"{dataset}: {name}", got=values.shape, allowed=allowed
+            )
     decoded: dict[str, NDArray[np.uint8]] = {}
     if images:
         with ThreadPoolExecutor(max(len(contract.cameras), 1)) as pool:
-            jobs = {name: pool.submit(_decode, dataset, name, total, spec.size) for name, spec in contract.cameras.items()}
+            jobs = {
+                name: pool.submit(_decode, dataset, name, total, spec.size) for name, spec in contract.cameras.items()
+            }
             decoded = {name: job.result() for name, job in jobs.items()}
     return Frames(contract, manifest, decoded, state, action, commanded, stamp_ns, starts)
 
@@ -90,11 +97,15 @@ def _decode(dataset: Path, camera: str, total: int, size: tuple[int, int]) -> ND
         for frame in video.decode(path):
             if count == total or frame.shape != frames.shape[1:]:
                 got = f"more than {total} frames" if count == total else f"a frame of {frame.shape[:2]}"
-                raise LearnedArmError("video is not that of the manifest", where=path, got=got, allowed=f"{total} of {size}")
+                raise LearnedArmError(
+                    "video is not that of the manifest", where=path, got=got, allowed=f"{total} of {size}"
+                )
             frames[count] = frame
             count += 1
     if count != total:
-        raise LearnedArmError("video is not that of the manifest", where=f"{dataset}: {camera}", got=count, allowed=f"{total} frames")
+        raise LearnedArmError(
+            "video is not that of the manifest", where=f"{dataset}: {camera}", got=count, allowed=f"{total} frames"
+        )
     return frames
 
 

@@ -81,7 +81,9 @@ class LeRobotWriter:
         self._rows: list[dict[str, Any]] = []
         self._columns: dict[str, list[NDArray[Any]]] = {}
         self._histograms = {camera: np.zeros((3, 256), dtype=np.int64) for camera in contract.cameras}
-        self._videos = {camera: _VideoFiles(folder, camera, contract.rate_hz, video_file_mb) for camera in contract.cameras}
+        self._videos = {
+            camera: _VideoFiles(folder, camera, contract.rate_hz, video_file_mb) for camera in contract.cameras
+        }
         self._data = _DataFiles(folder, data_file_mb)
         self.frames = 0
 
@@ -199,16 +201,18 @@ class _VideoFiles:
             self._index += 1
             path = self._folder / VIDEO_PATH.format(video_key=self._key, **_place(self._index))
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "xb")
+            self._file = path.open("xb")
             self._joiner = video.VideoJoiner(self._file, self._rate_hz)
         start = self._joiner.frames
         added = self._joiner.add(encoded)
         if added != frames:
-            raise LearnedArmError("video and columns differ", where=self._key, got=f"{added} frames", allowed=f"{frames} rows")
-        place: dict[str, float | int] = {f"videos/{self._key}/{key}": value for key, value in _place(self._index).items()}
-        place[f"videos/{self._key}/from_timestamp"] = start / self._rate_hz
-        place[f"videos/{self._key}/to_timestamp"] = self._joiner.frames / self._rate_hz
-        return place
+            raise LearnedArmError("video and columns differ", where=self._key, got=added, allowed=f"{frames} frames")
+        place: dict[str, float | int] = {
+            **_place(self._index),
+            "from_timestamp": start / self._rate_hz,
+            "to_timestamp": self._joiner.frames / self._rate_hz,
+        }
+        return {f"videos/{self._key}/{name}": value for name, value in place.items()}
 
     def close(self) -> None:
         if self._joiner is not None and self._file is not None:
@@ -235,14 +239,16 @@ def _episodes_table(rows: list[dict[str, Any]]) -> pa.Table:
 def _tasks_table(tasks: list[str]) -> pa.Table:
     """A pandas frame whose index is the task, written without pandas: the schema's metadata says so."""
     index = "__index_level_0__"
+    text = {"pandas_type": "unicode", "numpy_type": "object"}
+    number = {"pandas_type": "int64", "numpy_type": "int64"}
     pandas = {
         "index_columns": [index],
         "column_indexes": [
-            {"name": None, "field_name": None, "pandas_type": "unicode", "numpy_type": "object", "metadata": {"encoding": "UTF-8"}}
+            {"name": None, "field_name": None, **text, "metadata": {"encoding": "UTF-8"}},
         ],
         "columns": [
-            {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64", "metadata": None},
-            {"name": None, "field_name": index, "pandas_type": "unicode", "numpy_type": "object", "metadata": None},
+            {"name": "task_index", "field_name": "task_index", **number, "metadata": None},
+            {"name": None, "field_name": index, **text, "metadata": None},
         ],
         "creator": {"library": "pyarrow", "version": pa.__version__},
         "pandas_version": "2.2.3",

@@ -1,4 +1,4 @@
-"""`manifest.json` of a dataset: what it was made from, which episodes passed replay, which were refused, how it is split."""
+"""`manifest.json` of a dataset: what it was made from, what passed replay, what was refused, how it is split."""
 
 from __future__ import annotations
 
@@ -161,7 +161,9 @@ def _episode(value: Any, where: str) -> DatasetEpisode:
         frames=section.take("frames", checked.integer(1, 2**53)),
         split=section.take("split", checked.choice(*SPLITS)),
         verdict=section.take("verdict", checked.text),
-        replay_hash=section.take("replay_hash", lambda value, where: None if value is None else checked.text(value, where)),
+        replay_hash=section.take(
+            "replay_hash", lambda value, where: None if value is None else checked.text(value, where)
+        ),
         trimmed=section.take("trimmed", checked.free_mapping),
     )
     section.done()

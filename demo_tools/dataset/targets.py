@@ -89,7 +89,8 @@ class TargetCollector:
         self._newest_ns = view.stamp_ns
         if view.names:
             if len(view.position) != len(view.names) or not np.isfinite(view.position).all():
-                raise LearnedArmError("targets cannot be used", got=view.position.tolist(), allowed=f"{len(view.names)} finite numbers")
+                allowed = f"{len(view.names)} finite numbers"
+                raise LearnedArmError("targets cannot be used", got=view.position.tolist(), allowed=allowed)
             self._current = self._current.copy()
             for name, value in zip(view.names, view.position, strict=True):
                 if name in self._at:

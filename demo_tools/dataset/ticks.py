@@ -18,8 +18,8 @@ from demo_tools.dataset.targets import TargetCollector, TargetTrack, is_still
 from learned_arm import cdr
 from learned_arm.alignment import JOINTS, AlignedTick, Aligner, Refusal, Sample, ticks_between
 from learned_arm.contract import Contract
-from learned_arm.errors import LearnedArmError
 from learned_arm.episode import load_episode
+from learned_arm.errors import LearnedArmError
 from learned_arm.observation import ObservationBuilder
 
 TARGET_TOPICS = {"sent": "/arm/sent", "requested": "/arm/requested"}
@@ -90,10 +90,12 @@ def read_episode_ticks(folder: str | Path, contract: Contract, images: bool = Tr
     if messages_hash != stated:
         raise LearnedArmError("bag is not the one that was recorded", where=folder, got=messages_hash, allowed=stated)
     if topic is not None and track is None:
-        raise LearnedArmError("not every joint was commanded", where=folder, got=topic, allowed=list(contract.robot.joints))
+        joints = list(contract.robot.joints)
+        raise LearnedArmError("not every joint was commanded", where=folder, got=topic, allowed=joints)
     first_ns, last_ns = (track.first_ns, track.last_ns) if track is not None else joints_ns
     if last_ns - first_ns > _LONGEST_EPISODE_NS:
-        raise LearnedArmError("episode too long", where=folder, got=f"{(last_ns - first_ns) / 1e9:.0f} s", allowed="6 h")
+        got = f"{(last_ns - first_ns) / 1e9:.0f} s"
+        raise LearnedArmError("episode too long", where=folder, got=got, allowed="6 h")
     sampler.sample(reader, ticks_between(first_ns, last_ns, contract.period_ns))
     try:
         return _assemble(sampler, track, contract, messages_hash)
@@ -101,7 +103,9 @@ def read_episode_ticks(folder: str | Path, contract: Contract, images: bool = Tr
         raise LearnedArmError(error.what, where=folder, got=error.got, allowed=error.allowed) from error
 
 
-def _survey(reader: BagReader, contract: Contract, topic: str | None) -> tuple[str, TargetTrack | None, tuple[int, int]]:
+def _survey(
+    reader: BagReader, contract: Contract, topic: str | None
+) -> tuple[str, TargetTrack | None, tuple[int, int]]:
     """Identity of the bag, its targets, and the stamps between which joints were measured."""
     digest = MessagesHash()
     collector = TargetCollector(contract.robot.joints)

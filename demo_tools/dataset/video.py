@@ -61,7 +61,9 @@ class CodecError:
 def compare(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> CodecError:
     """The error of decoded frames of the same shape."""
     difference = np.abs(original.astype(np.int16) - decoded.astype(np.int16)).astype(np.int64)
-    return CodecError(difference.size, int(difference.sum()), int((difference**2).sum()), int(difference.max(initial=0)))
+    return CodecError(
+        difference.size, int(difference.sum()), int((difference**2).sum()), int(difference.max(initial=0))
+    )
 
 
 def encode(frames: NDArray[np.uint8], rate_hz: int) -> bytes:
@@ -98,9 +100,9 @@ def decode(source: Path | bytes) -> Iterator[NDArray[np.uint8]]:
         LearnedArmError: It is no video, or it is broken.
     """
     try:
-        with av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as container:
+        with av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "r") as container:
             for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+                yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
     except (av.FFmpegError, OSError, IndexError) as error:
         where = "video" if isinstance(source, bytes) else source
         raise LearnedArmError("video cannot be read", where=where, got=str(error), allowed="an MP4") from error
@@ -128,14 +130,14 @@ class VideoJoiner:
             LearnedArmError: It was encoded with other settings than the ones before it.
         """
         before = self.frames
-        with av.open(io.BytesIO(video)) as source:
+        with av.open(io.BytesIO(video), "r") as source:
             template = source.streams.video[0]
             if self._stream is None:
                 self._stream = self._container.add_stream_from_template(template)
                 self._stream.time_base = Fraction(1, self._rate_hz)
                 self._header = template.codec_context.extradata
             elif template.codec_context.extradata != self._header:
-                raise LearnedArmError("videos do not belong together", got="other codec settings", allowed="the same settings")
+                raise LearnedArmError("videos do not belong together", got="other codec settings", allowed="the same")
             for packet in source.demux(template):
                 if packet.dts is None:
                     continue

@@ -16,6 +16,7 @@ from demo_tools.flow.stack import NODES
 from demo_tools.flow.workers import run_jobs
 from demo_tools.statistics import wilson_interval
 from learned_arm.contract import Contract
+from learned_arm.durable import write_json
 from learned_arm.ros import transport
 
 Advance = Callable[[str], None]
@@ -25,16 +26,24 @@ HELD_OUT_SEED = 1_000_000
 _DECOY_OFFSET = 500_000
 
 
-def _nodes(contract: Contract, *more: str, **parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    common = {"contract": contract.task, "use_sim_time": True}
-    names = ("sim_arm_node", "arm_node", *more)
+def _nodes(contract: Contract, folder: Path, *more: str, **parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The simulated arm, the door and more nodes, with their parameters.
+
+    All of them read the contract from one file in `folder`, so that no process can have another one.
+    """
+    path = folder / "contract.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, contract.canonical())
+    common = {"contract": str(path), "use_sim_time": True}
     own = {"replay_node": {"use_sim_time": True}}
+    names = ("sim_arm_node", "arm_node", *more)
     return {name: {**own.get(name, common), **parameters.get(name, {})} for name in names}
 
 
 def record(run: RunFolder, contract: Contract, count: int, workers: int, advance: Advance) -> list[Recorded]:
     """Record demonstrations of the scripted expert, one initial state each."""
-    nodes = _nodes(contract, "recorder_node", "scripted_expert_node", recorder_node={"root": str(run / "demos")})
+    logs = run / "logs/record"
+    nodes = _nodes(contract, logs, "recorder_node", "scripted_expert_node", recorder_node={"root": str(run / "demos")})
 
     def told(recorded: Recorded) -> bool:
         advance(recorded.outcome)
@@ -44,7 +53,7 @@ def record(run: RunFolder, contract: Contract, count: int, workers: int, advance
         range(count),
         lambda operator, seed: lead.record_demonstration(operator, seed, contract.rate_hz),
         nodes,
-        run / "logs/record",
+        logs,
         workers=workers,
         each=told,
     )
@@ -62,14 +71,10 @@ def replay_simulated(
         return True
 
     with tempfile.TemporaryDirectory(prefix="learned_arm_") as scratch:
-        return run_jobs(
-            [folder.resolve() for folder in folders],
-            lead.replay,
-            _nodes(contract, "replay_node"),
-            logs or Path(scratch),
-            workers=workers,
-            each=told,
-        )
+        logs = logs or Path(scratch)
+        nodes = _nodes(contract, logs, "replay_node")
+        jobs = [folder.resolve() for folder in folders]
+        return run_jobs(jobs, lead.replay, nodes, logs, workers=workers, each=told)
 
 
 def replay_live(folders: Sequence[Path]) -> None:
@@ -119,8 +124,10 @@ def evaluate(
     """
     name = "blind" if blind else "evaluation"
     root = run / ("blind" if blind else "rollouts")
+    logs = run / f"logs/{name}"
     nodes = _nodes(
         contract,
+        logs,
         "recorder_node",
         "policy_node",
         recorder_node={"root": str(root)},
@@ -139,7 +146,7 @@ def evaluate(
         return lead.roll_out(operator, seed, policy_hash, contract.rate_hz, limit_s, decoy)
 
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + count)
-    trials = run_jobs(seeds, act, nodes, run / f"logs/{name}", workers=workers, each=told)
+    trials = run_jobs(seeds, act, nodes, logs, workers=workers, each=told)
     successes = sum(trial.outcome == "success" for trial in trials)
     low, high = wilson_interval(successes, len(trials))
     statement = {

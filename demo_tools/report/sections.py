@@ -101,7 +101,7 @@ def _state(good: bool) -> str:
 
 def percent(share: float, digits: int = 0) -> str:
     """A share for people."""
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def minutes(seconds: float) -> str:

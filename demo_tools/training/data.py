@@ -1,4 +1,4 @@
-"""A dataset in memory -> batches of (images, state, labels), the labels formed by the codec that decodes the policy's."""
+"""A dataset in memory -> batches of images, state and labels, formed by the codec that decodes the policy's output."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def build_chunks(frames: Frames, episodes: list[int]) -> Chunks:
             weights.append(counts[at : at + horizon])
             starts.append(frame)
     if not starts:
-        raise LearnedArmError("no chunk to learn from", got=f"{len(episodes)} episodes", allowed=f"{contract.history} frames or more")
+        got = f"{len(episodes)} episodes"
+        raise LearnedArmError("no chunk to learn from", got=got, allowed=f"{contract.history} frames or more in one")
     return Chunks(np.array(starts, dtype=np.int64), np.stack(labels), np.stack(weights))
 
 

@@ -1,4 +1,4 @@
-"""Checkpoint -> one ONNX file that carries its contract, its lineage and a self-test, equal to torch where it was tried."""
+"""Checkpoint -> one ONNX file that carries its contract, lineage and self-test, and equals torch where it was tried."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from demo_tools.dataset.frames import Frames, load_frames
+from demo_tools.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 from demo_tools.training.data import build_chunks, observations
 from demo_tools.training.model import PolicyNetwork
-from demo_tools.training.trainer import CHECKPOINT_FILE, load_checkpoint, network_shape
+from demo_tools.training.trainer import network_shape
 from learned_arm.canonical import canonical_json, sha256_hex
 from learned_arm.contract import Contract
 from learned_arm.durable import write_whole
@@ -69,10 +70,9 @@ def export_policy(training: Path, dataset: Path, out: Path) -> ExportedPolicy:
     content = load_checkpoint(checkpoint)
     frames = load_frames(dataset)
     contract = frames.contract
-    if content["dataset_hash"] != frames.manifest.content_hash:
-        raise LearnedArmError(
-            "trained on another dataset", where=checkpoint, got=content["dataset_hash"], allowed=frames.manifest.content_hash
-        )
+    trained_on, dataset_hash = content["dataset_hash"], frames.manifest.hash
+    if trained_on != dataset_hash:
+        raise LearnedArmError("trained on another dataset", where=checkpoint, got=trained_on, allowed=dataset_hash)
     network = PolicyNetwork(network_shape(contract))
     network.load_state_dict(content["average"])
     network.eval()
@@ -82,8 +82,13 @@ def export_policy(training: Path, dataset: Path, out: Path) -> ExportedPolicy:
     parity = parity_max_abs(model, feed, expected)
     if not parity <= PARITY_LIMIT:
         raise LearnedArmError("export differs from torch", where=out, got=f"{parity:.3g}", allowed=f"{PARITY_LIMIT:g}")
-    made_from = {"dataset": frames.manifest.content_hash, "contract": contract.hash, "weights": _weights_hash(network)}
-    facts = {"iterations": content["iteration"], "recipe": content["recipe"], "torch": torch.__version__, "opset": OPSET}
+    made_from = {"dataset": dataset_hash, "contract": contract.hash, "weights": _weights_hash(network)}
+    facts = {
+        "iterations": content["iteration"],
+        "recipe": content["recipe"],
+        "torch": str(torch.__version__),
+        "opset": OPSET,
+    }
     cases = slice(0, _SELFTEST_CASES)
     selftest = SelfTest({name: values[cases] for name, values in feed.items()}, {ACTION: expected[cases]})
     metadata = {
@@ -126,7 +131,7 @@ def to_onnx(network: PolicyNetwork, feed: dict[str, NDArray[Any]]) -> onnx.Model
     # A copy in plain layout: the weights may lie channels-last, which only the training is faster for.
     plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     example = tuple(torch.from_numpy(np.ascontiguousarray(each[:2])) for each in feed.values())
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(

@@ -99,7 +99,8 @@ class PolicyNetwork(nn.Module):
         for name, size in sizes.items():
             for statistic, default in (("mean", torch.zeros(size)), ("std", torch.ones(size))):
                 key = f"{name}_{statistic}"
-                self.register_buffer(key, default if normalisation is None else normalisation[key].float().reshape(size))
+                given = default if normalisation is None else normalisation[key]
+                self.register_buffer(key, given.float().reshape(size))
         self.encoders = nn.ModuleList([CameraEncoder(size) for size in shape.cameras.values()])
         points = len(shape.cameras) * 2 * _CHANNELS[-1]
         width = shape.history * (points + shape.dof)

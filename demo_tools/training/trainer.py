@@ -13,21 +13,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from demo_tools.dataset.frames import Frames, load_frames
+from demo_tools.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, write_checkpoint
 from demo_tools.training.data import Augmentation, Chunks, build_chunks, normalisation, observations
 from demo_tools.training.model import PolicyNetwork, Shape
 from learned_arm.contract import Contract
 from learned_arm.durable import write_json
 from learned_arm.errors import LearnedArmError
 
-CHECKPOINT_FILE, LOSS_FILE = "checkpoint.pt", "loss.json"
-CHECKPOINT_VERSION = 1
+LOSS_FILE = "loss.json"
 _WARM_UP = 50
 
 Progress = Callable[[int, int, float], None]
@@ -59,7 +59,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.batch < 1:
-            raise LearnedArmError("nothing to train", got=f"{self.iterations} iterations of {self.batch}", allowed="1 or more")
+            got = f"{self.iterations} iterations of {self.batch}"
+            raise LearnedArmError("nothing to train", got=got, allowed="1 or more")
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ class Trainer:
         self._update_average()
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise LearnedArmError("training diverged", where=f"iteration {self.iteration}", got=value, allowed="a finite loss")
+            where = f"iteration {self.iteration}"
+            raise LearnedArmError("training diverged", where=where, got=value, allowed="a finite loss")
         self.losses.append(value)
         return value
 
@@ -217,15 +219,13 @@ class Trainer:
         picked = np.unique(np.linspace(0, len(self.held_out) - 1, most).astype(np.int64))
         self.average.eval()
         with torch.no_grad():
-            losses = [
-                float(self._loss(self.average, self.held_out, part, None)) * len(part) for part in _parts(picked, self.recipe.batch)
-            ]
+            parts = _parts(picked, self.recipe.batch)
+            losses = [float(self._loss(self.average, self.held_out, part, None)) * len(part) for part in parts]
         return sum(losses) / len(picked)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
         content = {
-            "version": CHECKPOINT_VERSION,
             "iteration": self.iteration,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -237,16 +237,7 @@ class Trainer:
             "curve": self.curve,
             "losses": self.losses,
         }
-        temporary = path.with_name(f".{path.name}.part")
-        try:
-            with open(temporary, "wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_checkpoint(path, content)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same dataset and recipe.
@@ -258,14 +249,17 @@ class Trainer:
         own = {"recipe": asdict(self.recipe), "dataset_hash": self.frames.manifest.content_hash}
         for key, value in own.items():
             if content[key] != value:
-                raise LearnedArmError(f"checkpoint of another {key.split('_')[0]}", where=path, got=content[key], allowed=value)
+                what = f"checkpoint of another {key.split('_')[0]}"
+                raise LearnedArmError(what, where=path, got=content[key], allowed=value)
         self.network.load_state_dict(content["network"])
         self.average.load_state_dict(content["average"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.iteration, self.curve, self.losses = content["iteration"], content["curve"], content["losses"]
 
-    def _loss(self, network: PolicyNetwork, chunks: Chunks, picked: np.ndarray, rng: np.random.Generator | None) -> Tensor:
-        """Mean absolute error of normalised labels, over the labels that count; augmented where a generator is given."""
+    def _loss(
+        self, network: PolicyNetwork, chunks: Chunks, picked: NDArray[np.int64], rng: np.random.Generator | None
+    ) -> Tensor:
+        """Mean absolute error of normalised labels that count; images are augmented where a generator is given."""
         images, state = observations(self.frames, chunks.frame[picked])
         augmentation = self.recipe.augmentation
         prepared: list[Tensor] = []
@@ -304,22 +298,6 @@ def network_shape(contract: Contract) -> Shape:
     return Shape(cameras, contract.history, contract.robot.dof, contract.action.horizon)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; nothing in it is executed.
-
-    Raises:
-        LearnedArmError: It is missing, no checkpoint, or of another version.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        version = content["version"]
-    except Exception as error:  # torch.load raises whatever the damage leads to
-        raise LearnedArmError("checkpoint cannot be read", where=path, got=str(error), allowed="a file that train wrote") from error
-    if version != CHECKPOINT_VERSION:
-        raise LearnedArmError("checkpoint of another version", where=path, got=version, allowed=CHECKPOINT_VERSION)
-    return content
-
-
-def _parts(values: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def _parts(values: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]

@@ -38,7 +38,9 @@ def test_an_altered_statement_is_an_error(tmp_path: Path) -> None:
         Statement.load(path)
 
 
-@pytest.mark.parametrize("change", [{"subject": "short"}, {"made_from": {"contract": "X" * 64}}, {"lineage": 2}, {"more": 1}])
+@pytest.mark.parametrize(
+    "change", [{"subject": "short"}, {"made_from": {"contract": "X" * 64}}, {"lineage": 2}, {"more": 1}]
+)
 def test_what_is_no_statement_is_an_error(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "lineage.json"
     path.write_text(json.dumps({**STATEMENT.to_json(), "hash": STATEMENT.hash, **change}))

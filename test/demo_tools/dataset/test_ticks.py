@@ -18,14 +18,18 @@ from learned_arm.errors import LearnedArmError
 Record = Callable[..., Path]
 
 
-def test_ticks_lie_on_the_grid_from_the_first_command_to_the_last(record: Record, contract: Contract, synthetic: Any) -> None:
+def test_ticks_lie_on_the_grid_from_the_first_command_to_the_last(
+    record: Record, contract: Contract, synthetic: Any
+) -> None:
     ticks = read_episode_ticks(record(ticks=30), contract)
     assert ticks.ticks_ns[0] == synthetic.START_NS
     assert (np.diff(ticks.ticks_ns) == contract.period_ns).all() and (ticks.ticks_ns % contract.period_ns == 0).all()
     assert len(ticks) == 31
 
 
-def test_rows_are_what_was_measured_and_commanded_in_joint_order(record: Record, contract: Contract, synthetic: Any) -> None:
+def test_rows_are_what_was_measured_and_commanded_in_joint_order(
+    record: Record, contract: Contract, synthetic: Any
+) -> None:
     recipe = synthetic.Recipe(seed=3, ticks=30)
     ticks = read_episode_ticks(record(seed=3, ticks=30), contract)
     for row, tick_ns in enumerate(ticks.ticks_ns.tolist()):
