@@ -41,6 +41,13 @@ class ArmNode(Node):
         self._commander = Commander(self._contract.robot)
         self._lock = threading.Lock()
         self._lock_step = is_lock_step(self)
+        if self._lock_step and self._contract.period_ns % self._contract.robot.control_period_ns:
+            raise LearnedArmError(
+                "in lock-step every tick is a control tick",
+                where="rate_hz",
+                got=self._contract.rate_hz,
+                allowed=f"a divisor of control_rate_hz {self._contract.robot.control_rate_hz}",
+            )
         self._sinks = CommandSinks(self, self._contract.robot)
         self._requested = self.create_publisher(JointState, "/arm/requested", qos.small())
         self._sent = self.create_publisher(JointState, "/arm/sent", qos.small())
@@ -60,6 +67,7 @@ class ArmNode(Node):
         self._waiting: dict[str, cdr.TrajectoryView] = {}
         self._last_state = ""
         self._running = True
+        self.finished, self.exit_status = False, 0
         self.create_timer(_STATUS_PERIOD_S, self._on_status_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._thread = None
         if not self._lock_step:
@@ -76,14 +84,17 @@ class ArmNode(Node):
         return self.get_clock().now().nanoseconds
 
     def _on_joints(self, raw: bytes) -> None:
+        view = None
         try:
             view = cdr.read_joint_state(raw)
             with self._lock:
                 self._commander.measure(view, time.monotonic_ns())
         except LearnedArmError as error:
             self.get_logger().error(f"joint states refused: {error}", throttle_duration_sec=1.0)
-            return
-        if self._lock_step:
+            if self._lock_step and self._commander.holder is not None:
+                # In real time their silence is the fault; here each tick is awaited and none can be left out.
+                self._commander.fault(f"joint states refused: {error}")
+        if self._lock_step and view is not None:
             self._pending_ns, self._pending_since_s = view.stamp_ns, time.monotonic()
             self._step_when_ready()
 
@@ -118,7 +129,7 @@ class ArmNode(Node):
         holder = self._commander.holder
         if holder is not None and tick_ns % self._contract.period_ns == 0:
             view = self._waiting.get(holder)
-            if view is not None and view.stamp_ns >= tick_ns:
+            if view is not None and view.stamp_ns == tick_ns:
                 self._take(holder, view, tick_ns)
             elif time.monotonic() - self._pending_since_s < _LOCK_STEP_PATIENCE_S:
                 return
@@ -129,6 +140,13 @@ class ArmNode(Node):
         self._publish(self._commander.step(tick_ns))
 
     def _run_in_real_time(self) -> None:
+        try:
+            self._control()
+        finally:
+            # Without its control loop this process is no door: it ends, and its status says so.
+            self.exit_status, self.finished = int(self._running), True
+
+    def _control(self) -> None:
         period_s = 1.0 / self._contract.robot.control_rate_hz
         due_s = time.monotonic()
         while self._running:
@@ -136,7 +154,8 @@ class ArmNode(Node):
             pause_s = due_s - time.monotonic()
             if pause_s > 0:
                 time.sleep(pause_s)
-            elif pause_s < -1.0:
+            elif pause_s < -period_s:
+                # A step that was missed is left out: the next one knows how much time has passed.
                 due_s = time.monotonic()
             with self._lock:
                 command = self._commander.step(self._now_ns(), time.monotonic_ns())
@@ -165,6 +184,7 @@ class ArmNode(Node):
                     now_ns = self._lock_step_now_ns() if self._lock_step else self._now_ns()
                     response.message = self._commander.engage(source, now_ns)
                     self._waiting.pop(source, None)
+                    self._pending_since_s = time.monotonic()
                 else:
                     response.message = self._commander.release(source)
             response.success = True

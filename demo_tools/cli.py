@@ -69,16 +69,17 @@ def replay(episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], workers:
         raise LearnedArmError("no episode given", allowed="learned-arm replay <episode folder> ...")
     loaded = [load_episode(folder) for folder in episodes]
     if live:
-        stages.replay_live(episodes)
+        verdicts = stages.replay_live(episodes)
     else:
         from demo_tools.flow.progress import bar
 
         with bar("replay", len(episodes)) as advance:
-            stages.replay_simulated(loaded[0].loaded_contract, episodes, workers, advance)
-    verdicts = [(folder, Verdict.load(folder)) for folder in episodes]
-    for folder, verdict in verdicts:
-        print(f"{verdict.verdict if verdict else 'none'}  {folder}  {verdict.reason if verdict else ''}")
-    return max(EXIT_STATUS[verdict.verdict] if verdict else 1 for _, verdict in verdicts)
+            results = stages.replay_simulated(loaded[0].loaded_contract, episodes, workers, advance)
+        verdicts = [result["verdict"] for result in results]
+    for folder, verdict in zip(episodes, verdicts, strict=True):
+        statement = Verdict.load(folder)
+        print(f"{verdict}  {folder}  {statement.reason if statement else ''}")
+    return max(EXIT_STATUS[verdict] for verdict in verdicts)
 
 
 def dataset(

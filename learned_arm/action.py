@@ -81,7 +81,8 @@ class ActionCodec:
     def _check_reference(self, reference: Reference) -> None:
         for name, values in (("measured", reference.measured), ("commanded", reference.commanded)):
             if values.shape != (self.dof,) or not np.isfinite(values).all():
-                raise LearnedArmError("reference of a chunk", where=name, got=values, allowed=f"{self.dof} finite numbers")
+                allowed = f"{self.dof} finite numbers"
+                raise LearnedArmError("unusable reference of a chunk", where=name, got=values, allowed=allowed)
 
     def _checked(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         if values.ndim != 2 or values.shape[1] != self.dof:

@@ -58,7 +58,7 @@ class Timeline:
         return self.positions_rad[after - 1] + share * (self.positions_rad[after] - self.positions_rad[after - 1])
 
     def followed_by(self, newer: Timeline, now_ns: int) -> Timeline:
-        """This timeline from now to the newer one's first point, then the newer one, as a trajectory controller replaces.
+        """This timeline from now to the newer one's first point, then the newer one, as a controller replaces.
 
         Where the newer one begins in the future, the target of now stays what it is and is joined to it by a line;
         points of the past are dropped.

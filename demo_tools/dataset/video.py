@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -101,8 +102,10 @@ def decode(source: Path | bytes) -> Iterator[NDArray[np.uint8]]:
     """
     try:
         with av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "r") as container:
+            # One converter for all frames: setting one up costs more than converting a small frame.
+            converter = VideoReformatter()
             for frame in container.decode(video=0):
-                yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                yield np.asarray(converter.reformat(frame, format="rgb24").to_ndarray(), dtype=np.uint8)
     except (av.FFmpegError, OSError, IndexError) as error:
         where = "video" if isinstance(source, bytes) else source
         raise LearnedArmError("video cannot be read", where=where, got=str(error), allowed="an MP4") from error

@@ -14,6 +14,7 @@ from demo_tools.flow.lead import Recorded
 from demo_tools.flow.run_folder import RunFolder
 from demo_tools.flow.stack import NODES
 from demo_tools.flow.workers import run_jobs
+from demo_tools.replay.verdict import EXIT_STATUS
 from demo_tools.statistics import wilson_interval
 from learned_arm.contract import Contract
 from learned_arm.durable import write_json
@@ -77,11 +78,16 @@ def replay_simulated(
         return run_jobs(jobs, lead.replay, nodes, logs, workers=workers, each=told)
 
 
-def replay_live(folders: Sequence[Path]) -> None:
-    """Replay episodes on the robot that runs on this ROS_DOMAIN_ID, one after the other."""
+def replay_live(folders: Sequence[Path]) -> list[str]:
+    """Replay episodes on the robot that runs on this ROS_DOMAIN_ID, one after the other; returns the verdicts."""
+    words = {status: word for word, status in EXIT_STATUS.items()}
+    verdicts = []
     for folder in folders:
         argv = [sys.executable, "-m", NODES["replay_node"], "--ros-args", "-p", f'episode:="{folder.resolve()}"']
-        subprocess.run([*argv, "-p", "exit_when_done:=true"], env=transport.environment(), check=False)
+        argv += ["-p", "exit_when_done:=true"]
+        ended = subprocess.run(argv, env=transport.environment(), check=False)
+        verdicts.append(words.get(ended.returncode, "aborted"))
+    return verdicts
 
 
 def replay(

@@ -212,7 +212,7 @@ class Trainer:
             point["validation"] = validation
         self.curve.append(point)
 
-    def validate(self, most: int = 256) -> float | None:
+    def validate(self, most: int = 128) -> float | None:
         """Loss of the averaged weights on validation chunks, evenly picked and not augmented; None without any."""
         if self.held_out is None:
             return None

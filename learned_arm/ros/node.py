@@ -9,6 +9,7 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -19,9 +20,16 @@ _POLL_S = 0.1
 
 
 def parameter(node: Any, name: str, default: Any, description: str, *, read_only: bool = False) -> Any:
-    """Declare a parameter with its description and return its value."""
+    """Declare a parameter with its description and return its value.
+
+    Raises:
+        LearnedArmError: The value given at start has another type than the default.
+    """
     descriptor = ParameterDescriptor(description=description, read_only=read_only)
-    return node.declare_parameter(name, default, descriptor).value
+    try:
+        return node.declare_parameter(name, default, descriptor).value
+    except InvalidParameterTypeException as error:
+        raise LearnedArmError(f"parameter {name}: {error}", allowed=f"a value like {default!r}") from error
 
 
 def is_lock_step(node: Any) -> bool:

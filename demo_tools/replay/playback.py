@@ -1,0 +1,159 @@
+"""One replay, tick by tick: the way to the initial state, the labels, the judge, the verdict. No ROS, no clock."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arm_control.mover import plan_move
+from demo_tools.dataset.ticks import EpisodeTicks
+from demo_tools.replay.judge import TopicJudge
+from demo_tools.replay.player import LabelPlayer
+from demo_tools.replay.tracking import lateness_report, tracking_report
+from demo_tools.replay.verdict import Verdict
+from learned_arm.action import Reference
+from learned_arm.episode import Episode
+from learned_arm.errors import LearnedArmError
+from learned_arm.timeline import Timeline, at_point
+
+# More ticks than joint states can wait unread (`qos.newest`), so that what is checked and played is the present.
+SETTLE_TICKS = 5
+
+
+class Playback:
+    """Plays one episode. Give it every tick through `step` until `outcome` is there.
+
+    Args:
+        episode: What was recorded.
+        ticks: Its ticks, as the dataset builder reads them.
+        tolerance_rad: Largest distance of a joint from the recorded initial position.
+        speed_scale: Share of the robot's limits that the move to that position uses.
+        move: Whether the arm must be brought to the initial position first; otherwise it is expected to be there.
+
+    Attributes:
+        outcome: Verdict and reason, None while playing.
+    """
+
+    def __init__(
+        self, episode: Episode, ticks: EpisodeTicks, *, tolerance_rad: float, speed_scale: float, move: bool
+    ) -> None:
+        self.outcome: tuple[str, str] | None = None
+        self._episode, self._ticks = episode, ticks
+        self._contract = episode.loaded_contract
+        self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
+        self._player = LabelPlayer(self._contract, ticks.targets, ticks.measured, ticks.commanded)
+        self._judge = TopicJudge()
+        self._to_go = move
+        self._move: Timeline | None = None
+        self._waited = 0
+        self._replayed: list[NDArray[np.float64]] = []
+        self._late_ns: list[int] = []
+        self._initial_error_rad: dict[str, float] = {}
+        self._last_target = ticks.targets[0]
+
+    @property
+    def playing(self) -> bool:
+        """Whether the first label has been played and the judge watches."""
+        return bool(self._replayed) and self.outcome is None
+
+    def observe(self, success: bool) -> None:
+        """Take one message of the task's success topic."""
+        if self.playing:
+            self._judge.observe(success)
+
+    def arrived(self, measured_rad: NDArray[np.float64]) -> bool:
+        """Whether the arm is where the episode began; refuses the replay when it is not."""
+        error = np.abs(measured_rad - self._ticks.measured[0])
+        self._initial_error_rad = dict(zip(self._contract.robot.joints, error.tolist(), strict=True))
+        worst = max(self._initial_error_rad, key=lambda joint: self._initial_error_rad[joint])
+        far = self._initial_error_rad[worst]
+        if far > self._tolerance_rad:
+            reason = f"initial state not reached: {worst} is {far:.4f} rad off, allowed {self._tolerance_rad} rad"
+            self.outcome = ("refused", reason)
+            return False
+        return True
+
+    def step(self, tick_ns: int, late_ns: int, measured_rad: NDArray[np.float64]) -> Timeline | None:
+        """Targets to send at a tick; None holds.
+
+        Args:
+            tick_ns: Tick in ROS time.
+            late_ns: How late it is played.
+            measured_rad: Measured joints at the tick, shape (dof,).
+        """
+        if self.outcome is not None:
+            return None
+        if self._to_go:
+            return self._approach(tick_ns, measured_rad)
+        if not self._replayed and self._waited < SETTLE_TICKS:
+            self._waited += 1
+            return at_point(tick_ns + self._contract.period_ns, measured_rad)
+        if len(self._replayed) < len(self._player):
+            return self._play(tick_ns, late_ns, measured_rad)
+        self._waited += 1
+        if self._waited > 2 * SETTLE_TICKS:
+            self._end()
+            return None
+        return at_point(tick_ns + self._contract.period_ns, self._last_target)
+
+    def fail(self, reason: str) -> None:
+        """End early: failed when labels were being played, refused before that."""
+        if self.outcome is None:
+            self.outcome = ("failed" if self._replayed else "refused", reason)
+
+    def verdict(self, verdict: str, reason: str) -> Verdict:
+        """The statement about this replay."""
+        action, dof = self._contract.action, self._contract.robot.dof
+        replayed = np.array(self._replayed).reshape(-1, dof)
+        return Verdict(
+            verdict=verdict,
+            reason=reason,
+            contract_hash=self._episode.contract_hash,
+            messages_hash=self._episode.messages_hash,
+            recorded_outcome=self._episode.outcome,
+            initial_error_rad=self._initial_error_rad,
+            tracking=tracking_report(self._contract.robot.joints, self._ticks.measured, replayed),
+            lateness=lateness_report(self._late_ns),
+            judgement=self._judge.judge().evidence,
+            labels={
+                "source": action.source,
+                "representation": action.representation,
+                "dtype": "float32",
+                "execute_ticks": self._player.execute_ticks,
+            },
+        )
+
+    def _approach(self, tick_ns: int, measured_rad: NDArray[np.float64]) -> Timeline | None:
+        """The jerk-limited way to the recorded initial position."""
+        period_ns, goal = self._contract.period_ns, self._ticks.measured[0]
+        if self._move is None:
+            try:
+                robot, scale = self._contract.robot, self._speed_scale
+                self._move = plan_move(robot, measured_rad, goal, tick_ns, speed_scale=scale)
+            except LearnedArmError as error:
+                self.fail(str(error))
+                return None
+        if tick_ns < self._move.end_ns:
+            return self._move
+        if tick_ns < self._move.end_ns + SETTLE_TICKS * period_ns:
+            return at_point(tick_ns + period_ns, goal)
+        if not self.arrived(measured_rad):
+            return None
+        self._to_go = False
+        return at_point(tick_ns + period_ns, goal)
+
+    def _play(self, tick_ns: int, late_ns: int, measured_rad: NDArray[np.float64]) -> Timeline:
+        index = len(self._replayed)
+        commanded = self._last_target if index else measured_rad
+        timeline = self._player.step(index, tick_ns, Reference(measured_rad, commanded))
+        self._replayed.append(measured_rad)
+        self._late_ns.append(late_ns)
+        self._last_target = timeline.positions_rad[0]
+        return timeline
+
+    def _end(self) -> None:
+        said = "success" if self._judge.judge().success else "failure"
+        if said == self._episode.outcome:
+            self.outcome = ("passed", "the recorded outcome was reproduced")
+        else:
+            self.outcome = ("failed", f"recorded {self._episode.outcome}, replayed {said}")
