@@ -13,7 +13,7 @@ from learned_arm.errors import LearnedArmError
 
 
 def demo(
-    task: str = "pick_cube", quick: bool = False, out: Path = Path("runs/demo"), workers: int = 1, seed: int = 0
+    task: str = "pick_cube", quick: bool = False, out: Path = Path("runs/demo"), workers: int = 2, seed: int = 0
 ) -> int:
     """Run the whole flywheel once on the simulated arm.
 
