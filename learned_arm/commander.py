@@ -124,7 +124,7 @@ class Commander:
         # An arm that still brakes goes on from the command in force, with its speed.
         if self._last_ns is None:
             self.safety.start(self._starting_position())
-            self._last_ns = now_ns - self.robot.control_period_ns
+            self._last_ns = now_ns
         self.holder, self.state, self._timeline = source, State.HOLDING, None
         self.reason = f"{source} engaged" + (f", taken from {taken_from}" if taken_from else "")
         return self.reason

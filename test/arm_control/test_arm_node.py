@@ -1,0 +1,336 @@
+"""arm_node as a process, seen from a driver and from a source: joint states and targets in, commands out."""
+
+from __future__ import annotations
+
+import copy
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from learned_arm import cdr
+from learned_arm.contract import Contract, load_contract
+from learned_arm.timeline import Timeline, at_point
+
+pytestmark = pytest.mark.ros
+CONTRACT = load_contract("pick_cube")
+JOINTS, DOF = CONTRACT.robot.joints, CONTRACT.robot.dof
+HOME = np.array(CONTRACT.robot.home_rad)
+GOAL = HOME + 0.1
+SECOND_NS, CONTROL_NS, TICK_NS = 1_000_000_000, CONTRACT.robot.control_period_ns, CONTRACT.period_ns
+REVERSED = tuple(range(DOF))[::-1]
+
+
+class Bench:
+    """A driver that reports where it was commanded to, and sources that ask for the lease."""
+
+    def __init__(self, domain_id: int, contract: Contract = CONTRACT) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticStatus
+        from rclpy.context import Context
+        from rclpy.executors import SingleThreadedExecutor
+        from sensor_msgs.msg import JointState
+        from std_msgs.msg import Float64MultiArray
+        from trajectory_msgs.msg import JointTrajectory
+
+        from learned_arm.ros import messages, qos
+        from learned_arm.ros.door import DoorClient
+        from learned_arm.ros.remote import RemoteNode
+
+        self._context = Context()
+        rclpy.init(context=self._context, domain_id=domain_id)
+        self.node = rclpy.create_node("bench", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._messages, self._joint_state_kind = messages, JointState
+        self.sources = {name: DoorClient(self.node, contract.robot, name) for name in ("policy", "teleop")}
+        self.targets_kind = JointTrajectory
+        self.targets = self.node.create_publisher(JointTrajectory, "/arm/policy/targets", qos.small())
+        self.door = RemoteNode(self.node, "/arm_node")
+        self._joints = self.node.create_publisher(JointState, "/joint_states", qos.small())
+        self.position, self.order = HOME.copy(), tuple(range(DOF))
+        self.commands: dict[str, list[Any]] = {group.name: [] for group in contract.robot.groups}
+        self.sent, self.requested, self.states = [], [], list[tuple[str, dict[str, str]]]()
+        kinds = {"forward_position": Float64MultiArray, "joint_trajectory": JointTrajectory}
+        for group in contract.robot.groups:
+            place, kept = contract.robot.slices[group.name], self.commands[group.name]
+
+            def on_command(message: Any, place: slice = place, kept: list[Any] = kept) -> None:
+                kept.append(message)
+                data = message.data if hasattr(message, "data") else message.points[0].positions
+                self.position[place] = data
+
+            self.node.create_subscription(
+                kinds[group.command.adapter], group.command.topic, on_command, qos.small()
+            )
+        for topic, kept in {"/arm/sent": self.sent, "/arm/requested": self.requested}.items():
+            self.node.create_subscription(
+                JointState,
+                topic,
+                lambda raw, kept=kept: kept.append(cdr.read_joint_state(raw)),
+                qos.small(),
+                raw=True,
+            )
+        self.node.create_subscription(
+            DiagnosticStatus,
+            "/arm_node/status",
+            lambda message: self.states.append((message.message, messages.status_values(message))),
+            qos.small(),
+        )
+        self.wait(lambda: all(source.ready for source in self.sources.values()) and bool(self.states))
+        self.wait(
+            lambda: self._joints.get_subscription_count() > 0 and self.targets.get_subscription_count() > 0
+        )
+
+    @property
+    def now_ns(self) -> int:
+        return self.node.get_clock().now().nanoseconds
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The newest status."""
+        return self.states[-1][1]
+
+    def wait(self, done: Callable[[], bool], seconds: float = 20.0) -> None:
+        deadline_s = time.monotonic() + seconds
+        while not done():
+            self._executor.spin_once(timeout_sec=0.02)
+            assert time.monotonic() < deadline_s, f"waited in vain: {self.states[-1:]}"
+
+    def spin(self, seconds: float) -> None:
+        deadline_s = time.monotonic() + seconds
+        while time.monotonic() < deadline_s:
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def publish(
+        self, stamp_ns: int, order: Sequence[int] | None = None, position: np.ndarray | None = None
+    ) -> None:
+        """Joint states in an order of the robot's joints; a shorter order leaves joints out."""
+        order = list(self.order if order is None else order)
+        values = (self.position if position is None else position)[order]
+        names = [JOINTS[index] for index in order]
+        self._joints.publish(self._messages.joint_state(stamp_ns, names, values))
+
+    def publish_odd(self, stamp_ns: int) -> None:
+        """Joint states with a position too few."""
+        self._joints.publish(self._messages.joint_state(stamp_ns, JOINTS, self.position[1:]))
+
+    def drive(self) -> Callable[[], None]:
+        """Publish joint states at the control rate until the returned function is called."""
+        timer = self.node.create_timer(CONTROL_NS / 1e9, lambda: self.publish(self.now_ns))
+        return lambda: self.node.destroy_timer(timer)
+
+    def ask(self, call: Callable[[Callable[[bool, str], None]], None]) -> tuple[bool, str]:
+        """Call a service and wait for its answer."""
+        answers: list[tuple[bool, str]] = []
+        call(lambda accepted, words: answers.append((accepted, words)))
+        self.wait(lambda: bool(answers))
+        return answers[0]
+
+    def trigger(self, service: str) -> tuple[bool, str]:
+        from std_srvs.srv import Trigger
+
+        self.door.prepare(**{service: Trigger})
+        self.wait(lambda: self.door.ready)
+        return self.ask(lambda answer: self.door.trigger(service, answer))
+
+    def tick(self, stamp_ns: int) -> Any:
+        """Lock-step: publish joint states and wait for the one answer."""
+        count = len(self.sent)
+        self.publish(stamp_ns)
+        self.wait(lambda: len(self.sent) > count)
+        assert self.sent[-1].stamp_ns == stamp_ns
+        return self.sent[-1]
+
+    def close(self) -> None:
+        import rclpy
+
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+
+@pytest.fixture
+def bench(spawn: Any, ros_domain_id: int) -> Iterator[Callable[..., Bench]]:
+    """Starts arm_node with parameters, and a bench around it."""
+    made: list[Bench] = []
+
+    def start(contract: Contract = CONTRACT, **parameters: object) -> Bench:
+        spawn.node("arm_control.arm_node", **parameters)
+        made.append(Bench(ros_domain_id, contract))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.close()
+
+
+def ramp(start_ns: int, seconds: float = 0.5) -> Timeline:
+    """From home to the goal, staying there for two seconds."""
+    stamps = start_ns + np.array([0, round(seconds * SECOND_NS), round((seconds + 2) * SECOND_NS)])
+    return Timeline(stamps, np.array([HOME, GOAL, GOAL]))
+
+
+def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(bench: Callable[..., Bench]) -> None:
+    each = bench(contract="pick_cube")
+    each.order = REVERSED
+    each.drive()
+    each.spin(0.3)
+    assert each.sent == [] and each.commands["arm"] == []
+    assert each.ask(each.sources["policy"].engage) == (True, "policy engaged")
+    each.spin(0.2)
+    start_ns = each.now_ns
+    each.sources["policy"].send(start_ns, ramp(start_ns))
+    each.wait(lambda: bool(np.allclose(each.position, GOAL, atol=0, rtol=1e-12)))
+    assert each.values["state"] == "engaged" and each.values["holder"] == "policy"
+    stamps = [view.stamp_ns for view in each.sent]
+    assert (np.diff(stamps) > 0).all() and all(view.names == JOINTS for view in each.sent + each.requested)
+    path = np.array([view.position for view in each.sent])
+    np.testing.assert_array_equal(path[0], HOME)
+    assert (np.diff(path, axis=0) >= 0).all() and path.max(axis=0) == pytest.approx(GOAL)
+    assert {view.stamp_ns for view in each.requested} <= set(stamps)
+    for group, messages in each.commands.items():
+        data = np.array([message.data for message in messages])
+        place = CONTRACT.robot.slices[group]
+        np.testing.assert_array_equal(data[: len(path)], path[: len(data), place])
+    assert each.ask(each.sources["policy"].release) == (True, "released by policy")
+    each.spin(0.2)
+    count = len(each.sent)
+    each.spin(0.3)
+    assert len(each.sent) == count
+
+
+def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(bench: Callable[..., Bench]) -> None:
+    each = bench(contract="pick_cube")
+    assert each.ask(each.sources["policy"].engage)[1].startswith("no measured joint state yet")
+    stop = each.drive()
+    each.spin(0.2)
+    assert each.ask(each.sources["policy"].engage)[0]
+    assert each.ask(each.sources["teleop"].engage) == (True, "teleop engaged, taken from policy")
+    assert each.ask(each.sources["policy"].engage)[0] is False
+    assert each.ask(each.sources["teleop"].release)[0] and each.ask(each.sources["policy"].engage)[0]
+    for _ in range(5):
+        each.publish_odd(each.now_ns)
+        each.publish(each.now_ns, [0, 0, 1])
+    stamp_ns = each.now_ns
+    bad = each.targets_kind()
+    for points in (
+        ramp(stamp_ns - 10 * SECOND_NS),
+        at_point(stamp_ns + SECOND_NS, HOME * np.nan) if False else None,
+    ):
+        if points is not None:
+            each.sources["policy"].send(stamp_ns - 10 * SECOND_NS, points)
+    bad.joint_names, bad.header.stamp.sec = ["tail"], stamp_ns // SECOND_NS
+    bad.points = each._messages.targets(stamp_ns, ("tail",), at_point(stamp_ns, np.zeros(1))).points
+    each.targets.publish(bad)
+    each.wait(lambda: each.values["refused_targets"] == "2")
+    assert each.values["state"] == "holding"
+    assert all((view.position == HOME).all() for view in each.sent) and each.requested == []
+    stop()
+    each.wait(lambda: each.values["state"] == "fault")
+    assert "silent" in each.states[-1][0]
+    assert "clear_fault first" in each.ask(each.sources["policy"].engage)[1]
+    each.drive()
+    assert each.trigger("clear_fault") == (True, "idle")
+    assert each.ask(each.sources["policy"].engage)[0]
+    assert each.trigger("stop")[0]
+    each.wait(lambda: each.values["state"] == "stopped")
+    assert each.ask(each.sources["policy"].engage)[0] is False
+
+
+def test_in_lock_step_each_joint_state_has_one_answer_and_targets_are_awaited(
+    bench: Callable[..., Bench],
+) -> None:
+    each = bench(contract="pick_cube", use_sim_time=True)
+    stamps = [SECOND_NS + k * CONTROL_NS for k in range(200)]
+    ticks = iter(stamps)
+    answered = [each.tick(next(ticks)) for _ in range(7)]
+    assert [view.names for view in answered] == [()] * 7 and each.commands["arm"] == []
+    each.order = REVERSED
+    assert each.ask(each.sources["policy"].engage)[0]
+    done = 7
+    for stamp_ns in ticks:
+        each.publish(stamp_ns)
+        if stamp_ns % TICK_NS == 0:
+            each.spin(0.1)
+            assert len(each.sent) == done
+            if stamp_ns > stamps[60]:
+                break
+            # Targets of another tick are not taken for this one.
+            each.sources["policy"].send(stamp_ns + TICK_NS, at_point(stamp_ns + TICK_NS, HOME - 1.0))
+            each.spin(0.05)
+            assert len(each.sent) == done
+            each.sources["policy"].send(stamp_ns, ramp(stamps[10]))
+        done += 1
+        each.wait(lambda: len(each.sent) >= done)
+        each.wait(lambda: all(len(kept) >= done - 7 for kept in each.commands.values()))
+    assert [view.stamp_ns for view in each.sent] == stamps[:done]
+    np.testing.assert_array_equal(each.sent[-1].position, GOAL)
+    # The source says nothing more: the door gives up on it, brakes and answers.
+    each.wait(lambda: len(each.sent) > done, 8.0)
+    assert each.values["state"] == "stopped" and "sent no targets" in each.states[-1][0]
+
+
+def test_in_lock_step_joint_states_that_cannot_be_used_are_a_fault_and_are_answered(
+    bench: Callable[..., Bench],
+) -> None:
+    each = bench(contract="pick_cube", use_sim_time=True)
+    each.tick(SECOND_NS + CONTROL_NS)
+    assert each.ask(each.sources["policy"].engage)[0]
+    each.publish_odd(SECOND_NS + 2 * CONTROL_NS)
+    each.wait(lambda: len(each.sent) == 2 and each.values["state"] == "fault")
+    assert "positions do not match" in each.states[-1][0]
+    assert each.tick(SECOND_NS + 3 * CONTROL_NS).names == ()
+
+
+def test_a_trajectory_controller_gets_a_point_a_step(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    content = copy.deepcopy(CONTRACT.canonical())
+    command = {"adapter": "joint_trajectory", "topic": "/joint_trajectory_controller/joint_trajectory"}
+    content["robot"]["groups"]["arm"]["command"] = command
+    path = tmp_path / "trajectories.yaml"
+    path.write_text(yaml.safe_dump(content))
+    each = bench(load_contract(path), contract=path, use_sim_time=True)
+    each.tick(SECOND_NS + CONTROL_NS)
+    assert each.ask(each.sources["policy"].engage)[0]
+    each.tick(SECOND_NS + 2 * CONTROL_NS)
+    each.wait(lambda: bool(each.commands["arm"] and each.commands["gripper"]))
+    message = each.commands["arm"][0]
+    assert tuple(message.joint_names) == JOINTS[:6] and len(message.points) == 1
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (0, 0)
+    assert message.points[0].time_from_start.nanosec == 2 * CONTROL_NS
+    np.testing.assert_array_equal(message.points[0].positions, HOME[:6])
+
+
+def test_it_ends_when_asked_to(bench: Callable[..., Bench], spawn: Any) -> None:
+    for lock_step in (False, True):
+        each = bench(contract="pick_cube", use_sim_time=lock_step)
+        each.spin(0.2)
+        process = spawn.processes[-1]
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.wait() == 0, process.output()
+
+
+def test_what_it_cannot_run_with_ends_in_one_line(spawn: Any, tmp_path: Path) -> None:
+    path = tmp_path / "thirds.yaml"
+    path.write_text(yaml.safe_dump({**CONTRACT.canonical(), "rate_hz": 30}))
+    bad: list[tuple[dict[str, object], str]] = [
+        (
+            {"contract": "no_such_task"},
+            "error: no such entry in contracts; got no_such_task; allowed: ['pick_cube'",
+        ),
+        ({"contract": 5}, "error: parameter contract: "),
+        ({"contract": "pick_cube", "robot": "nobody"}, "error: no such entry in robots; got nobody"),
+        (
+            {"contract": path, "use_sim_time": True},
+            "error: rate_hz: in lock-step every tick is a control tick; got 30",
+        ),
+    ]
+    started = [(spawn.node("arm_control.arm_node", **parameters), words) for parameters, words in bad]
+    for process, words in started:
+        assert process.wait() == 2, process.output()
+        assert [line[: len(words)] for line in process.output().splitlines()] == [words]

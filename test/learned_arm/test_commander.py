@@ -1,0 +1,378 @@
+"""The door: who holds the lease moves the arm, within limits, for as long as it says so and no longer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from learned_arm.cdr import JointStateView, TrajectoryView
+from learned_arm.commander import SOURCES, Command, Commander, State
+from learned_arm.errors import LearnedArmError
+from learned_arm.robot import load_robot
+
+ROBOT = load_robot("ur5e_sim")
+JOINTS, DOF = ROBOT.joints, ROBOT.dof
+HOME = np.array(ROBOT.home_rad)
+GRIPPER = ROBOT.slices["gripper"].start
+MS, SECOND_NS = 1_000_000, 1_000_000_000
+PERIOD_NS = ROBOT.control_period_ns
+LIMITS = {name: ROBOT.limit(name) for name in ("velocity_rad_s", "acceleration_rad_s2")}
+NOTHING = np.empty(0)
+
+
+class Arm:
+    """A commander with a perfect arm, except for joints that something blocks; every command sent is kept."""
+
+    def __init__(self, position: np.ndarray = HOME) -> None:
+        self.door, self.now_ns = Commander(ROBOT), 10 * SECOND_NS
+        self.measured = position.copy()
+        self.blocked: dict[int, float] = {}
+        self.sent: list[np.ndarray] = []
+        self.measure()
+
+    def measure(self) -> None:
+        for joint, highest in self.blocked.items():
+            self.measured[joint] = min(self.measured[joint], highest)
+        self.door.measure(
+            JointStateView(self.now_ns, JOINTS, self.measured.copy(), NOTHING, NOTHING), self.now_ns
+        )
+
+    def step(self) -> Command:
+        """Measure and take one control step."""
+        self.now_ns += PERIOD_NS
+        self.measure()
+        command = self.door.step(self.now_ns, self.now_ns)
+        if command.sent_rad is not None:
+            self.sent.append(command.sent_rad)
+            self.measured = command.sent_rad.copy()
+        return command
+
+    def run(self, seconds: float) -> list[Command]:
+        return [self.step() for _ in range(round(seconds * SECOND_NS / PERIOD_NS))]
+
+    def engage(self, source: str) -> str:
+        return self.door.engage(source, self.now_ns)
+
+    def ask(
+        self, source: str, *points: tuple[float, Any], stamp_ns: int | None = None, **fields: Any
+    ) -> bool:
+        """Send targets: pairs of seconds from now and positions."""
+        stamp_ns = self.now_ns if stamp_ns is None else stamp_ns
+        times = np.array([round(seconds * SECOND_NS) for seconds, _ in points], dtype=np.int64)
+        positions = np.array([position for _, position in points]) if points else np.empty((0, DOF))
+        view = {"names": JOINTS, "time_from_start_ns": times, "positions": positions, **fields}
+        return self.door.targets(source, TrajectoryView(stamp_ns, **view), self.now_ns)
+
+    def assert_smooth(self, start: np.ndarray) -> None:
+        """Everything sent since keeps velocity and acceleration, beginning at rest at start."""
+        path = np.vstack([start, start, *self.sent])
+        speed = np.diff(path, axis=0) / (PERIOD_NS / 1e9)
+        assert (np.abs(speed) <= LIMITS["velocity_rad_s"] * (1 + 1e-6)).all()
+        change = np.diff(speed, axis=0) / (PERIOD_NS / 1e9)
+        assert (np.abs(change) <= LIMITS["acceleration_rad_s2"] * (1 + 1e-6)).all()
+
+
+def moved(radians: float = 0.3) -> np.ndarray:
+    """Every joint a way from home, inside the limits."""
+    return HOME + radians
+
+
+@pytest.fixture
+def moving() -> Arm:
+    """The policy holds the lease and the arm is at speed."""
+    arm = Arm()
+    arm.engage("policy")
+    arm.ask("policy", (0.5, moved()), (5.0, moved()))
+    arm.run(0.25)
+    assert np.abs(arm.door.safety.velocity_rad_s).min() > 0.3
+    return arm
+
+
+def test_nothing_goes_out_without_a_lease() -> None:
+    arm = Arm()
+    assert not arm.ask("policy", (0.5, moved()))
+    assert all(command.sent_rad is None and command.requested_rad is None for command in arm.run(0.1))
+    assert arm.door.state is State.IDLE and not arm.door.moving_allowed
+
+
+@pytest.mark.parametrize("other", [source for source in SOURCES if source != "replay"])
+def test_only_the_holder_moves_the_arm(other: str) -> None:
+    arm = Arm()
+    arm.engage("replay")
+    assert not arm.ask(other, (0.5, moved()))
+    assert all((command.sent_rad == HOME).all() for command in arm.run(0.2))
+    assert arm.ask("replay", (0.5, moved()), (1.0, moved()))
+    np.testing.assert_array_equal(arm.run(1.0)[-1].sent_rad, moved())
+
+
+def test_a_human_wins_the_lease_and_loses_it_to_nobody(moving: Arm) -> None:
+    assert moving.engage("teleop") == "teleop engaged, taken from policy"
+    assert not moving.ask("policy", (0.5, moved()))
+    moving.run(0.3)
+    assert moving.door.safety.at_rest and moving.door.state is State.HOLDING
+    for source in ("policy", "replay", "home"):
+        with pytest.raises(
+            LearnedArmError, match=f"the lease is taken; got {source}; allowed: teleop must release"
+        ):
+            moving.engage(source)
+    assert moving.door.holder == "teleop"
+    moving.assert_smooth(HOME)
+
+
+def test_machines_do_not_take_the_lease_from_each_other() -> None:
+    arm = Arm()
+    arm.engage("policy")
+    assert arm.engage("policy") == "policy already holds the lease"
+    with pytest.raises(LearnedArmError, match="the lease is taken"):
+        arm.engage("replay")
+    assert arm.door.release("replay") == "replay does not hold the lease" and arm.door.holder == "policy"
+    with pytest.raises(LearnedArmError, match=r"unknown source; got ghost; allowed: \['teleop', 'replay'"):
+        arm.engage("ghost")
+
+
+REFUSED: dict[str, tuple[list[tuple[float, Any]], dict[str, Any], str]] = {
+    "wholly in the past": (
+        [(-0.5, HOME), (-0.001, HOME)],
+        {},
+        r"policy: targets end outside the window; got -0.001 s",
+    ),
+    "endless": ([(121.0, HOME)], {}, "targets end outside the window; got .121.000 s; allowed: 0 .. 120 s"),
+    "stamped early": (
+        [(0.1, HOME)],
+        {"stamp_ns": 8 * SECOND_NS},
+        "policy: targets stamped far from now; got -2.1",
+    ),
+    "stamped late": ([(0.1, HOME)], {"stamp_ns": 20 * SECOND_NS}, "targets stamped far from now; got .9.9"),
+    "joint missing": ([(0.1, HOME[1:])], {"names": JOINTS[1:]}, "missing joint shoulder_pan_joint"),
+    "joint unknown": ([(0.1, HOME)], {"names": ("tail", *JOINTS[1:])}, "missing joint shoulder_pan_joint"),
+    "joint twice": ([(0.1, HOME)], {"names": (JOINTS[1], *JOINTS[1:])}, "duplicate joint"),
+    "NaN": ([(0.1, HOME), (0.2, HOME * np.nan)], {}, "joint position not finite"),
+    "infinite": ([(0.1, HOME + np.inf)], {}, "joint position not finite"),
+    "turned around": ([(0.2, HOME), (0.1, HOME)], {}, "timeline stamps do not increase"),
+    "too few positions": ([(0.1, HOME[1:])], {}, "positions do not match joint names"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_targets_that_cannot_be_used_are_refused_and_counted_and_the_arm_holds(name: str) -> None:
+    points, fields, words = REFUSED[name]
+    arm = Arm()
+    arm.engage("policy")
+    arm.run(0.1)
+    with pytest.raises(LearnedArmError, match=words):
+        arm.ask("policy", *points, **fields)
+    assert arm.door.refused_targets == 1
+    assert all((command.sent_rad == HOME).all() and command.requested_rad is None for command in arm.run(0.3))
+    assert arm.door.state is State.HOLDING
+
+
+def test_a_refused_message_leaves_the_timeline_in_force(moving: Arm) -> None:
+    with pytest.raises(LearnedArmError):
+        moving.ask("policy", (0.1, HOME * np.nan))
+    np.testing.assert_array_equal(moving.run(0.5)[-1].sent_rad, moved())
+
+
+@given(st.permutations(range(DOF)))
+@settings(max_examples=20)
+def test_targets_go_by_name(order: list[int]) -> None:
+    arm = Arm()
+    arm.engage("policy")
+    names = tuple(JOINTS[index] for index in order)
+    arm.ask("policy", (0.5, moved()[order]), (1.0, moved()[order]), names=names)
+    np.testing.assert_array_equal(arm.run(1.0)[-1].sent_rad, moved())
+
+
+def test_measured_joints_go_by_name() -> None:
+    arm = Arm()
+    arm.door.measure(JointStateView(0, JOINTS[::-1], HOME[::-1], NOTHING, NOTHING), 0)
+    np.testing.assert_array_equal(arm.door.measured_rad, HOME)
+
+
+def test_the_end_of_a_timeline_brakes_and_holds() -> None:
+    arm = Arm()
+    arm.engage("policy")
+    arm.ask("policy", (0.5, moved()))
+    commands = arm.run(1.5)
+    assert commands[48].requested_rad is not None and commands[51].requested_rad is None
+    assert arm.door.state is State.HOLDING and arm.door.safety.at_rest
+    kept = arm.sent[-1]
+    assert all((command.sent_rad == kept).all() for command in arm.run(0.2))
+    arm.assert_smooth(HOME)
+
+
+def test_no_points_mean_stop_and_hold(moving: Arm) -> None:
+    assert moving.ask("policy")
+    moving.run(0.3)
+    assert moving.door.safety.at_rest and moving.door.holder == "policy"
+    moving.assert_smooth(HOME)
+
+
+@given(st.floats(-6, 6), st.floats(0.0, 0.3))
+@settings(max_examples=30)
+def test_the_first_target_never_jumps_from_where_the_arm_is(radians: float, seconds: float) -> None:
+    arm = Arm()
+    arm.engage("policy")
+    arm.ask("policy", (seconds, HOME + radians), (2.0, HOME + radians))
+    arm.run(0.5)
+    arm.assert_smooth(HOME)
+
+
+@pytest.mark.parametrize("end", ["release", "stop", "fault"])
+def test_however_it_ends_the_arm_brakes_and_then_nothing_is_sent(moving: Arm, end: str) -> None:
+    {"release": moving.door.release, "stop": moving.door.stop, "fault": moving.door.fault}[end]("policy")
+    commands = moving.run(0.5)
+    assert commands[0].sent_rad is not None and commands[-1].sent_rad is None
+    assert moving.door.holder is None and moving.door.safety.at_rest
+    moving.assert_smooth(HOME)
+
+
+def test_engaged_again_while_it_still_brakes_it_goes_on_smoothly(moving: Arm) -> None:
+    moving.measured -= 0.05
+    moving.door.release("policy")
+    moving.step()
+    moving.engage("replay")
+    moving.ask("replay", (0.5, HOME), (3.0, HOME))
+    moving.run(1.5)
+    np.testing.assert_array_equal(moving.sent[-1], HOME)
+    moving.assert_smooth(HOME)
+
+
+@pytest.mark.parametrize(("end", "state"), [("stop", State.STOPPED), ("fault", State.FAULT)])
+def test_stop_and_fault_last_until_they_are_cleared(moving: Arm, end: str, state: State) -> None:
+    {"stop": moving.door.stop, "fault": moving.door.fault}[end]("a reason")
+    assert moving.door.state is state and not moving.ask("policy", (0.5, moved()))
+    for source in SOURCES:
+        with pytest.raises(
+            LearnedArmError, match=f"{state.value}: a reason; allowed: call ~/clear_fault first"
+        ):
+            moving.engage(source)
+    assert moving.door.clear_fault() == "idle"
+    moving.run(0.5)
+    assert moving.step().sent_rad is None
+    moving.engage("policy")
+    assert moving.step().sent_rad is not None
+
+
+def test_clearing_nothing_changes_nothing(moving: Arm) -> None:
+    assert moving.door.clear_fault() == "engaged" and moving.door.holder == "policy"
+
+
+def test_joint_states_that_fall_silent_are_a_fault(moving: Arm) -> None:
+    silent_ns = moving.now_ns
+    while moving.now_ns < silent_ns + 50 * MS:
+        moving.now_ns += PERIOD_NS
+        moving.sent.append(np.asarray(moving.door.step(moving.now_ns, moving.now_ns).sent_rad))
+        assert moving.door.state is State.ENGAGED
+    moving.now_ns += PERIOD_NS
+    moving.door.step(moving.now_ns, moving.now_ns)
+    assert moving.door.state is State.FAULT and moving.door.holder is None
+    assert moving.door.reason == "joint states silent for 60 ms, allowed 50 ms"
+
+
+def test_joint_states_that_are_refused_count_as_silence(moving: Arm) -> None:
+    silent_ns = moving.now_ns
+    while moving.now_ns < silent_ns + 70 * MS:
+        moving.now_ns += PERIOD_NS
+        with pytest.raises(LearnedArmError, match="missing joint"):
+            moving.door.measure(JointStateView(0, JOINTS[1:], HOME[1:], NOTHING, NOTHING), moving.now_ns)
+        moving.door.step(moving.now_ns, moving.now_ns)
+    assert moving.door.state is State.FAULT
+
+
+def test_engaging_asks_for_a_measured_arm() -> None:
+    with pytest.raises(LearnedArmError, match=r"no measured joint state yet; allowed: \['/joint_states'\]"):
+        Commander(ROBOT).engage("policy", 0)
+    assert Commander(ROBOT).step(0).sent_rad is None
+
+
+def test_engaged_again_an_unmoved_gripper_keeps_its_squeeze() -> None:
+    arm = Arm()
+    arm.blocked[GRIPPER] = 0.5
+    closed = HOME.copy()
+    closed[GRIPPER] = 0.8
+    arm.engage("teleop")
+    arm.ask("teleop", (0.6, closed), (1.0, closed))
+    arm.run(1.0)
+    arm.door.release("teleop")
+    arm.run(0.5)
+    assert arm.measured[GRIPPER] == 0.5
+    arm.engage("policy")
+    np.testing.assert_array_equal(arm.step().sent_rad, closed)
+
+
+def test_engaged_again_a_moved_arm_begins_where_it_is() -> None:
+    arm = Arm()
+    arm.engage("teleop")
+    arm.run(0.1)
+    arm.door.release("teleop")
+    arm.run(0.1)
+    arm.measured = moved(0.1)
+    arm.measure()
+    arm.engage("policy")
+    np.testing.assert_array_equal(arm.step().sent_rad, moved(0.1))
+
+
+@pytest.mark.parametrize("jump_ns", [SECOND_NS, -SECOND_NS, 0])
+def test_a_jump_of_the_clock_is_no_jump_of_the_arm(moving: Arm, jump_ns: int) -> None:
+    before = moving.sent[-1]
+    moving.now_ns += jump_ns - PERIOD_NS
+    sent = moving.step().sent_rad
+    assert sent is not None
+    assert (np.abs(sent - before) <= LIMITS["velocity_rad_s"] * 2 * PERIOD_NS / 1e9 + 1e-9).all()
+
+
+MOMENTS = st.tuples(
+    st.sampled_from(["ask", "engage", "release", "stop", "clear", "push"]),
+    st.sampled_from(SOURCES),
+    st.floats(-4, 4),
+    st.floats(0, 0.4),
+    st.integers(1, 12),
+)
+
+
+@given(st.lists(MOMENTS, max_size=25))
+@settings(max_examples=100)
+def test_whatever_sources_do_nobody_else_moves_the_arm_and_it_moves_smoothly(moments: list) -> None:
+    arm, path = Arm(), list[np.ndarray]()
+    for what, source, radians, seconds, steps in moments:
+        try:
+            if what == "engage":
+                arm.engage(source)
+            elif what == "ask":
+                assert arm.ask(source, (seconds, HOME + radians)) == (source == arm.door.holder)
+            elif what == "release":
+                arm.door.release(source)
+            elif what == "clear":
+                arm.door.clear_fault()
+            elif what == "stop":
+                arm.door.stop("asked to")
+            elif not arm.sent or arm.door.safety.at_rest:
+                arm.measured += 0.01 * np.sign(radians)
+        except LearnedArmError:
+            pass
+        for _ in range(steps):
+            command = arm.step()
+            if command.sent_rad is None:
+                assert arm.door.holder is None and arm.door.safety.at_rest
+                path = []
+                continue
+            assert command.requested_rad is None or arm.door.holder is not None
+            path = [*path[-2:], command.sent_rad]
+            speed = np.diff(path, axis=0) / (PERIOD_NS / 1e9)
+            assert (np.abs(speed) <= LIMITS["velocity_rad_s"] * (1 + 1e-6)).all()
+            change = np.diff(speed, axis=0) / (PERIOD_NS / 1e9)
+            assert (np.abs(change) <= LIMITS["acceleration_rad_s2"] * (1 + 1e-6)).all()
+
+
+def test_requests_and_clamps_are_told() -> None:
+    arm = Arm()
+    arm.engage("policy")
+    arm.ask("policy", (0.0, moved(3.0)), (1.0, moved(3.0)))
+    command = arm.step()
+    np.testing.assert_array_equal(command.requested_rad, moved(3.0))
+    assert "velocity" in command.clamps and arm.door.clamp_counts["velocity"] == 1
+    assert command.stamp_ns == arm.now_ns
