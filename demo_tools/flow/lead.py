@@ -57,6 +57,7 @@ def reset_simulation(operator: Operator, seed: int, decoy_seed: int = -1) -> Non
     """Put the simulation into the initial state of a seed and let every stream show it."""
     state: dict[str, Any] = {"reset_seed": seed, "reset_state": [], "decoy_seed": decoy_seed}
     operator.trigger(SIM, "reset", state)
+    operator.catch_up()
     _let_pass(operator, _SETTLE_MESSAGES)
     operator.forget_success()
 
@@ -65,11 +66,8 @@ def record_demonstration(operator: Operator, seed: int, rate_hz: int) -> Recorde
     """The scripted expert shows the task once, from the initial state of a seed."""
     reset_simulation(operator, seed)
     operator.trigger(RECORDER, "start", {"operator": "scripted_expert", "policy": "", "notes": f"seed {seed}"})
-    operator.statuses[EXPERT] = {}
-    operator.trigger(EXPERT, "start", patience_s=_DISCOVERY_S)
-    operator.wait(
-        lambda: operator.statuses[EXPERT].get("state") in ("done", "failed"), _EPISODE_S, "the expert to finish"
-    )
+    number = operator.trigger(EXPERT, "start", patience_s=_DISCOVERY_S).split()[-1]
+    _wait_for(operator, EXPERT, ("done", "failed"), episode=number)
     return _close_episode(operator, seed, rate_hz)
 
 
@@ -93,18 +91,28 @@ def replay(operator: Operator, folder: Path) -> dict[str, str]:
     """Replay one episode; returns the replay node's last status: verdict and reason."""
     operator.statuses[REPLAY] = {}
     operator.trigger(REPLAY, "start", {"episode": str(folder)})
-    operator.wait(lambda: operator.statuses[REPLAY].get("state") == "done", _EPISODE_S, f"the replay of {folder.name}")
-    return operator.statuses[REPLAY]
+    return _wait_for(operator, REPLAY, ("done",), episode=str(folder))
 
 
 def _close_episode(operator: Operator, seed: int, rate_hz: int) -> Recorded:
+    operator.catch_up()
     sim_seconds = operator.success_count / rate_hz
     outcome = "success" if operator.succeeded and operator.succeeds_now else "failure"
-    operator.trigger(RECORDER, outcome, {"reason": f"{outcome} on the task's topic"})
-    operator.wait(lambda: operator.statuses[RECORDER].get("state") == "idle", _EPISODE_S, "the recorder to finish")
-    folder = Path(operator.statuses[RECORDER]["episode"])
+    name = operator.trigger(RECORDER, outcome, {"reason": f"{outcome} on the task's topic"})
+    folder = Path(_wait_for(operator, RECORDER, ("idle",), episode_name=name)["episode"])
     episode = load_episode(folder)
     return Recorded(seed, outcome, folder, episode.lost_messages, sim_seconds)
+
+
+def _wait_for(operator: Operator, node: str, states: tuple[str, ...], **named: str) -> dict[str, str]:
+    """Wait for a state in the status of this very episode: statuses of the one before may still be on their way."""
+
+    def told() -> bool:
+        status = operator.statuses[node]
+        return status.get("state") in states and all(status.get(key) == value for key, value in named.items())
+
+    operator.wait(told, _EPISODE_S, f"{node} to be {' or '.join(states)}")
+    return operator.statuses[node]
 
 
 def _let_pass(operator: Operator, count: int) -> None:

@@ -20,6 +20,7 @@ from learned_arm.ros.remote import RemoteNode
 _READY_S = 30.0
 _CALL_S = 15.0
 _ASK_AGAIN_S = 0.2
+_IDLE_SPINS = 10
 
 
 class RefusedError(LearnedArmError):
@@ -126,6 +127,14 @@ class Operator:
                 self._check()
             if now_s > deadline_s:
                 raise LearnedArmError(f"waited in vain for {what}", got=f"{seconds:.0f} s", allowed=str(self.statuses))
+
+    def catch_up(self) -> None:
+        """Take every success message that has arrived: a busy operator would judge by an old one."""
+        idle, seen = 0, self.success_count
+        while idle < _IDLE_SPINS:
+            self._executor.spin_once(timeout_sec=0.0)
+            idle = idle + 1 if self.success_count == seen else 0
+            seen = self.success_count
 
     def spin_for(self, seconds: float) -> None:
         """Let messages come in for a while."""

@@ -29,7 +29,7 @@ REVERSED = tuple(range(DOF))[::-1]
 class Bench:
     """A driver that reports where it was commanded to, and sources that ask for the lease."""
 
-    def __init__(self, domain_id: int, contract: Contract = CONTRACT) -> None:
+    def __init__(self, domain_id: int, contract: Contract) -> None:
         import rclpy
         from diagnostic_msgs.msg import DiagnosticStatus
         from rclpy.context import Context
@@ -47,10 +47,9 @@ class Bench:
         self.node = rclpy.create_node("bench", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self._messages, self._joint_state_kind = messages, JointState
+        self._messages = messages
         self.sources = {name: DoorClient(self.node, contract.robot, name) for name in ("policy", "teleop")}
-        self.targets_kind = JointTrajectory
-        self.targets = self.node.create_publisher(JointTrajectory, "/arm/policy/targets", qos.small())
+        self._targets = self.node.create_publisher(JointTrajectory, "/arm/policy/targets", qos.small())
         self.door = RemoteNode(self.node, "/arm_node")
         self._joints = self.node.create_publisher(JointState, "/joint_states", qos.small())
         self.position, self.order = HOME.copy(), tuple(range(DOF))
@@ -69,22 +68,19 @@ class Bench:
                 kinds[group.command.adapter], group.command.topic, on_command, qos.small()
             )
         for topic, kept in {"/arm/sent": self.sent, "/arm/requested": self.requested}.items():
-            self.node.create_subscription(
-                JointState,
-                topic,
-                lambda raw, kept=kept: kept.append(cdr.read_joint_state(raw)),
-                qos.small(),
-                raw=True,
-            )
-        self.node.create_subscription(
-            DiagnosticStatus,
-            "/arm_node/status",
-            lambda message: self.states.append((message.message, messages.status_values(message))),
-            qos.small(),
-        )
+
+            def on_raw(raw: Any, kept: list[Any] = kept) -> None:
+                kept.append(cdr.read_joint_state(raw))
+
+            self.node.create_subscription(JointState, topic, on_raw, qos.small(), raw=True)
+
+        def on_status(message: DiagnosticStatus) -> None:
+            self.states.append((message.message, messages.status_values(message)))
+
+        self.node.create_subscription(DiagnosticStatus, "/arm_node/status", on_status, qos.small())
         self.wait(lambda: all(source.ready for source in self.sources.values()) and bool(self.states))
         self.wait(
-            lambda: self._joints.get_subscription_count() > 0 and self.targets.get_subscription_count() > 0
+            lambda: self._joints.get_subscription_count() > 0 and self._targets.get_subscription_count() > 0
         )
 
     @property
@@ -120,7 +116,11 @@ class Bench:
         """Joint states with a position too few."""
         self._joints.publish(self._messages.joint_state(stamp_ns, JOINTS, self.position[1:]))
 
-    def drive(self) -> Callable[[], None]:
+    def publish_targets(self, stamp_ns: int, joints: Sequence[str], timeline: Timeline) -> None:
+        """Targets of the policy for joints of one's own choice."""
+        self._targets.publish(self._messages.targets(stamp_ns, joints, timeline))
+
+    def drive(self) -> Callable[[], object]:
         """Publish joint states at the control rate until the returned function is called."""
         timer = self.node.create_timer(CONTROL_NS / 1e9, lambda: self.publish(self.now_ns))
         return lambda: self.node.destroy_timer(timer)
@@ -141,10 +141,14 @@ class Bench:
 
     def tick(self, stamp_ns: int) -> Any:
         """Lock-step: publish joint states and wait for the one answer."""
-        count = len(self.sent)
         self.publish(stamp_ns)
-        self.wait(lambda: len(self.sent) > count)
-        assert self.sent[-1].stamp_ns == stamp_ns
+        return self.answered(stamp_ns)
+
+    def answered(self, stamp_ns: int) -> Any:
+        """Wait for the answer to a stamp and, where joints were commanded, for the commands."""
+        self.wait(lambda: bool(self.sent) and self.sent[-1].stamp_ns == stamp_ns)
+        commanded = sum(bool(view.names) for view in self.sent)
+        self.wait(lambda: all(len(kept) == commanded for kept in self.commands.values()))
         return self.sent[-1]
 
     def close(self) -> None:
@@ -160,14 +164,24 @@ def bench(spawn: Any, ros_domain_id: int) -> Iterator[Callable[..., Bench]]:
     """Starts arm_node with parameters, and a bench around it."""
     made: list[Bench] = []
 
-    def start(contract: Contract = CONTRACT, **parameters: object) -> Bench:
-        spawn.node("arm_control.arm_node", **parameters)
-        made.append(Bench(ros_domain_id, contract))
+    def start(contract: str | Path = "pick_cube", **parameters: object) -> Bench:
+        spawn.node("arm_control.arm_node", contract=contract, **parameters)
+        made.append(Bench(ros_domain_id, load_contract(contract)))
         return made[-1]
 
     yield start
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Path:
+    """A contract whose joint states may be a second old: this process shares its cores with every other test."""
+    content = copy.deepcopy(CONTRACT.canonical())
+    content["robot"]["joint_states"][0]["max_age_s"] = 1.0
+    path = tmp_path / "patient.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
 def ramp(start_ns: int, seconds: float = 0.5) -> Timeline:
@@ -176,8 +190,10 @@ def ramp(start_ns: int, seconds: float = 0.5) -> Timeline:
     return Timeline(stamps, np.array([HOME, GOAL, GOAL]))
 
 
-def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(bench: Callable[..., Bench]) -> None:
-    each = bench(contract="pick_cube")
+def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(
+    bench: Callable[..., Bench], patient: Path
+) -> None:
+    each = bench(patient)
     each.order = REVERSED
     each.drive()
     each.spin(0.3)
@@ -186,14 +202,15 @@ def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(bench: Callab
     each.spin(0.2)
     start_ns = each.now_ns
     each.sources["policy"].send(start_ns, ramp(start_ns))
-    each.wait(lambda: bool(np.allclose(each.position, GOAL, atol=0, rtol=1e-12)))
+    each.wait(lambda: bool(np.allclose(each.sent[-1].position, GOAL, atol=0, rtol=1e-12)))
     assert each.values["state"] == "engaged" and each.values["holder"] == "policy"
     stamps = [view.stamp_ns for view in each.sent]
     assert (np.diff(stamps) > 0).all() and all(view.names == JOINTS for view in each.sent + each.requested)
     path = np.array([view.position for view in each.sent])
     np.testing.assert_array_equal(path[0], HOME)
-    assert (np.diff(path, axis=0) >= 0).all() and path.max(axis=0) == pytest.approx(GOAL)
-    assert {view.stamp_ns for view in each.requested} <= set(stamps)
+    # The ramp ends at once; the arm needs its braking distance.
+    assert (path >= HOME).all() and (path <= GOAL + 0.01).all()
+    assert {view.stamp_ns for view in each.requested[:-1]} <= set(stamps)
     for group, messages in each.commands.items():
         data = np.array([message.data for message in messages])
         place = CONTRACT.robot.slices[group]
@@ -205,8 +222,10 @@ def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(bench: Callab
     assert len(each.sent) == count
 
 
-def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(bench: Callable[..., Bench]) -> None:
-    each = bench(contract="pick_cube")
+def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(
+    bench: Callable[..., Bench], patient: Path
+) -> None:
+    each = bench(patient)
     assert each.ask(each.sources["policy"].engage)[1].startswith("no measured joint state yet")
     stop = each.drive()
     each.spin(0.2)
@@ -218,16 +237,9 @@ def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(bench: Cal
         each.publish_odd(each.now_ns)
         each.publish(each.now_ns, [0, 0, 1])
     stamp_ns = each.now_ns
-    bad = each.targets_kind()
-    for points in (
-        ramp(stamp_ns - 10 * SECOND_NS),
-        at_point(stamp_ns + SECOND_NS, HOME * np.nan) if False else None,
-    ):
-        if points is not None:
-            each.sources["policy"].send(stamp_ns - 10 * SECOND_NS, points)
-    bad.joint_names, bad.header.stamp.sec = ["tail"], stamp_ns // SECOND_NS
-    bad.points = each._messages.targets(stamp_ns, ("tail",), at_point(stamp_ns, np.zeros(1))).points
-    each.targets.publish(bad)
+    past_ns = stamp_ns - 10 * SECOND_NS
+    each.sources["policy"].send(past_ns, ramp(past_ns))
+    each.publish_targets(stamp_ns, ("tail",), at_point(stamp_ns + TICK_NS, np.zeros(1)))
     each.wait(lambda: each.values["refused_targets"] == "2")
     assert each.values["state"] == "holding"
     assert all((view.position == HOME).all() for view in each.sent) and each.requested == []
@@ -246,40 +258,40 @@ def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(bench: Cal
 def test_in_lock_step_each_joint_state_has_one_answer_and_targets_are_awaited(
     bench: Callable[..., Bench],
 ) -> None:
-    each = bench(contract="pick_cube", use_sim_time=True)
+    each = bench(use_sim_time=True)
     stamps = [SECOND_NS + k * CONTROL_NS for k in range(200)]
     ticks = iter(stamps)
     answered = [each.tick(next(ticks)) for _ in range(7)]
     assert [view.names for view in answered] == [()] * 7 and each.commands["arm"] == []
     each.order = REVERSED
     assert each.ask(each.sources["policy"].engage)[0]
-    done = 7
     for stamp_ns in ticks:
         each.publish(stamp_ns)
         if stamp_ns % TICK_NS == 0:
             each.spin(0.1)
-            assert len(each.sent) == done
+            assert each.sent[-1].stamp_ns < stamp_ns
             if stamp_ns > stamps[60]:
                 break
             # Targets of another tick are not taken for this one.
             each.sources["policy"].send(stamp_ns + TICK_NS, at_point(stamp_ns + TICK_NS, HOME - 1.0))
             each.spin(0.05)
-            assert len(each.sent) == done
+            assert each.sent[-1].stamp_ns < stamp_ns
             each.sources["policy"].send(stamp_ns, ramp(stamps[10]))
-        done += 1
-        each.wait(lambda: len(each.sent) >= done)
-        each.wait(lambda: all(len(kept) >= done - 7 for kept in each.commands.values()))
+        each.answered(stamp_ns)
+    done = len(each.sent)
+    assert [len(kept) for kept in each.commands.values()] == [done - 7] * 2
     assert [view.stamp_ns for view in each.sent] == stamps[:done]
     np.testing.assert_array_equal(each.sent[-1].position, GOAL)
     # The source says nothing more: the door gives up on it, brakes and answers.
     each.wait(lambda: len(each.sent) > done, 8.0)
-    assert each.values["state"] == "stopped" and "sent no targets" in each.states[-1][0]
+    each.wait(lambda: each.values["state"] == "stopped")
+    assert "sent no targets" in each.states[-1][0]
 
 
 def test_in_lock_step_joint_states_that_cannot_be_used_are_a_fault_and_are_answered(
     bench: Callable[..., Bench],
 ) -> None:
-    each = bench(contract="pick_cube", use_sim_time=True)
+    each = bench(use_sim_time=True)
     each.tick(SECOND_NS + CONTROL_NS)
     assert each.ask(each.sources["policy"].engage)[0]
     each.publish_odd(SECOND_NS + 2 * CONTROL_NS)
@@ -294,7 +306,7 @@ def test_a_trajectory_controller_gets_a_point_a_step(bench: Callable[..., Bench]
     content["robot"]["groups"]["arm"]["command"] = command
     path = tmp_path / "trajectories.yaml"
     path.write_text(yaml.safe_dump(content))
-    each = bench(load_contract(path), contract=path, use_sim_time=True)
+    each = bench(path, use_sim_time=True)
     each.tick(SECOND_NS + CONTROL_NS)
     assert each.ask(each.sources["policy"].engage)[0]
     each.tick(SECOND_NS + 2 * CONTROL_NS)
@@ -308,7 +320,7 @@ def test_a_trajectory_controller_gets_a_point_a_step(bench: Callable[..., Bench]
 
 def test_it_ends_when_asked_to(bench: Callable[..., Bench], spawn: Any) -> None:
     for lock_step in (False, True):
-        each = bench(contract="pick_cube", use_sim_time=lock_step)
+        each = bench(use_sim_time=lock_step)
         each.spin(0.2)
         process = spawn.processes[-1]
         process.popen.send_signal(signal.SIGTERM)

@@ -105,7 +105,8 @@ def test_an_odd_chunk_is_refused(each: ActionCodec, chunk: Any, words: str) -> N
 
 @pytest.mark.parametrize("bad", [np.zeros(DOF - 1), np.zeros(1), np.full(DOF, np.nan)])
 def test_an_odd_reference_is_refused(bad: np.ndarray) -> None:
+    chunk: Any = np.zeros((2, DOF))
     for reference, name in ((Reference(bad, ZEROS), "measured"), (Reference(ZEROS, bad), "commanded")):
         for way in (CODECS[0].encode, CODECS[0].decode):
             with pytest.raises(LearnedArmError, match=f"{name}: unusable reference"):
-                way(np.zeros((2, DOF)), reference)
+                way(chunk, reference)

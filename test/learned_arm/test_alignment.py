@@ -145,7 +145,7 @@ def test_stamps_that_are_not_there_are_refused() -> None:
 
 def test_a_topic_of_another_contract_is_an_error() -> None:
     with pytest.raises(
-        LearnedArmError, match="topic not in the contract; got /side; allowed: .*'/joint_states'"
+        LearnedArmError, match=r"topic not in the contract; got /side; allowed: .*'/joint_states'"
     ):
         Aligner(CONTRACT).push("/side", 0, 0, b"")
     assert set(Aligner(CONTRACT).topics) == set(TOPICS.values())

