@@ -19,6 +19,7 @@ from learned_arm.commander import SOURCES, Command, Commander
 from learned_arm.contract import load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
+from learned_arm.ros.door import with_first_tick
 from learned_arm.ros.node import is_lock_step, parameter, run
 from learned_arm.ros.sinks import CommandSinks
 
@@ -118,6 +119,12 @@ class ArmNode(Node):
         except LearnedArmError as error:
             self.get_logger().error(f"targets of {source} refused: {error}", throttle_duration_sec=1.0)
 
+    def _next_tick_ns(self) -> int:
+        """Lock-step: the tick of the contract's grid that is awaited next."""
+        period_ns = self._contract.period_ns
+        earliest_ns = self._pending_ns if self._pending_ns is not None else self._last_stepped_ns + 1
+        return -(-earliest_ns // period_ns) * period_ns
+
     def _lock_step_now_ns(self) -> int:
         return self._pending_ns if self._pending_ns is not None else self._last_stepped_ns
 
@@ -183,6 +190,8 @@ class ArmNode(Node):
                 if request.data:
                     now_ns = self._lock_step_now_ns() if self._lock_step else self._now_ns()
                     response.message = self._commander.engage(source, now_ns)
+                    if self._lock_step:
+                        response.message = with_first_tick(response.message, self._next_tick_ns())
                     self._waiting.pop(source, None)
                     self._pending_since_s = time.monotonic()
                 else:

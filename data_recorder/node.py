@@ -59,7 +59,8 @@ class RecorderNode(Node):
         # time.
         super().__init__("recorder_node", parameter_overrides=[Parameter("use_sim_time", value=False)])
         name = parameter(self, "contract", "pick_cube", "Contract: a shipped name or a .yaml path.", read_only=True)
-        self._contract = load_contract(name)
+        robot = parameter(self, "robot", "", "Another robot file than the contract names.", read_only=True)
+        self._contract = load_contract(name, robot or None)
         parameter(self, "root", "demos", "Folder of all episodes.")
         parameter(self, "task", self._contract.task, "Task of the next episode.")
         parameter(self, "operator", "", "Who is in control.")

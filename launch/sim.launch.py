@@ -56,7 +56,7 @@ def generate_launch_description() -> LaunchDescription:
         "robot": _text("robot"),
         "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
     }
-    recorder = {"contract": common["contract"], "use_sim_time": common["use_sim_time"], "root": _text("root")}
+    recorder = {**common, "root": _text("root")}
     return LaunchDescription(
         [
             _argument("contract", "pick_cube", "Task: name of a shipped contract or path of a YAML file."),

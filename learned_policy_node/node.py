@@ -25,16 +25,17 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from learned_arm import cdr
-from learned_arm.contract import load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder, digest
 from learned_arm.ros import messages, qos
+from learned_arm.ros.door import first_tick_ns
 from learned_arm.ros.node import is_lock_step, parameter, run
+from learned_arm.ros.ticker import GRACE_NS
 from learned_policy_node.door import SOURCE, Door
 from learned_policy_node.loop import PolicyLoop, TickResult
 from learned_policy_node.onnx_policy import OnnxPolicy, check_belongs, self_test
 from learned_policy_node.pacing import LockStepPacer, Pacer, RealTimePacer
-from learned_policy_node.settings import declare_settings, make_chunker, read_settings
+from learned_policy_node.settings import declare_settings, make_chunker, own_contract, read_settings
 
 _STATUS_PERIOD_S = 0.5
 _READY_POLL_S = 0.05
@@ -92,7 +93,7 @@ class PolicyNode(LifecycleNode):
         if self._lock_step:
             self._pacer = LockStepPacer(contract.period_ns, self._loop.reached_tick_ns)
         else:
-            self._pacer = RealTimePacer(contract.period_ns, self._now_ns, time.monotonic_ns)
+            self._pacer = RealTimePacer(contract.period_ns, self._settled_ns, time.monotonic_ns)
         self._targets = self._keep(
             self.destroy_publisher,
             self.create_publisher(JointTrajectory, f"/arm/{SOURCE}/targets", qos.small()),
@@ -149,7 +150,7 @@ class PolicyNode(LifecycleNode):
             raise LearnedArmError("no policy file", where="parameter model", allowed="path of an .onnx file")
         policy = OnnxPolicy(settings.model, settings.intra_op_threads)
         if settings.contract or settings.robot:
-            own = load_contract(settings.contract or policy.contract.task, settings.robot or None)
+            own = own_contract(settings, policy.contract)
             check_belongs(policy.contract, own, policy.path.name)
         worst = self_test(policy)
         chunker = make_chunker(policy.contract, settings)
@@ -184,6 +185,10 @@ class PolicyNode(LifecycleNode):
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds
+
+    def _settled_ns(self) -> int:
+        """The time up to which messages have arrived: a tick is due a little after its stamp."""
+        return self._now_ns() - GRACE_NS
 
     def _on_stream(self, topic: str, raw: bytes, info: dict[str, Any]) -> None:
         received_ns = time.monotonic_ns()
@@ -239,7 +244,7 @@ class PolicyNode(LifecycleNode):
             raise LearnedArmError(missing, allowed="a running arm_node and every stream of the contract")
         words = await self._door.engage()
         loop.begin()
-        pacer.begin()
+        pacer.begin(first_tick_ns(words))
         return words
 
     async def _disengage(self) -> str:

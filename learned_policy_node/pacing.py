@@ -26,11 +26,11 @@ class Pacer(ABC):
         self._closed = False
         self._condition = threading.Condition()
 
-    def begin(self) -> None:
-        """Give out ticks from now on; nothing changes where they are given out already."""
+    def begin(self, first_ns: int = 0) -> None:
+        """Give out ticks from `first_ns` on, or from now where that is 0; a running pacer goes on."""
         with self._condition:
             if not self._running:
-                self._running, self._last_ns = True, None
+                self._running, self._last_ns = True, first_ns - self.period_ns if first_ns else None
                 self._restart()
                 self._condition.notify_all()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from learned_arm.contract import Contract
+from learned_arm.contract import Contract, load_contract
 from learned_arm.errors import LearnedArmError
+from learned_arm.robot import load_robot
 from learned_arm.ros.node import parameter
 from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
 from learned_policy_node.loop import LEAD_TICKS
@@ -42,6 +43,17 @@ def declare_settings(node: Any) -> None:
 def read_settings(node: Any) -> Settings:
     """The settings as the parameters stand now."""
     return Settings(**{each.name: node.get_parameter(each.name).value for each in fields(Settings)})
+
+
+def own_contract(settings: Settings, policy: Contract) -> Contract:
+    """The contract of the robot in front of a policy: as the settings name it, else the policy's task on that robot.
+
+    Raises:
+        LearnedArmError: A file is missing or wrong.
+    """
+    if settings.contract:
+        return load_contract(settings.contract, settings.robot or None)
+    return replace(policy, robot=load_robot(settings.robot)) if settings.robot else policy
 
 
 def make_chunker(contract: Contract, settings: Settings) -> Chunker:

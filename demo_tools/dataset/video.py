@@ -20,7 +20,7 @@ from learned_arm.errors import LearnedArmError
 
 # A key frame at every second frame makes any frame quick to reach. Without B frames packets come in display order, so
 # that episodes can be put one behind the other without encoding them again.
-CODEC = {"name": "libx264", "g": "2", "crf": "30", "preset": "superfast", "bf": "0", "pix_fmt": "yuv420p"}
+CODEC = {"name": "libx264", "g": "2", "crf": "18", "preset": "superfast", "bf": "0", "pix_fmt": "yuv420p"}
 CODEC_NAME = "h264"
 PIXEL_FORMAT = CODEC["pix_fmt"]
 

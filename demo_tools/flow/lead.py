@@ -22,7 +22,7 @@ SIM, ARM, RECORDER, EXPERT, REPLAY, POLICY = (
 _EPISODE_S = 120.0
 _DISCOVERY_S = 10.0
 _MUTUAL_DISCOVERY_S = 0.5
-# After a reset the simulation runs on for a moment, so that every stream shows the new state before anyone acts.
+# After a reset, and before an episode is closed, the simulation runs on until every stream shows how things stand.
 _SETTLE_MESSAGES = 4
 
 
@@ -57,7 +57,7 @@ def reset_simulation(operator: Operator, seed: int, decoy_seed: int = -1) -> Non
     """Put the simulation into the initial state of a seed and let every stream show it."""
     state: dict[str, Any] = {"reset_seed": seed, "reset_state": [], "decoy_seed": decoy_seed}
     operator.trigger(SIM, "reset", state)
-    operator.catch_up()
+    operator.forget_success()
     _let_pass(operator, _SETTLE_MESSAGES)
     operator.forget_success()
 
@@ -97,6 +97,8 @@ def replay(operator: Operator, folder: Path) -> dict[str, str]:
 def _close_episode(operator: Operator, seed: int, rate_hz: int) -> Recorded:
     operator.catch_up()
     sim_seconds = operator.success_count / rate_hz
+    # The end of the task is in the bag too, also where the recorder hears of it later than this process.
+    _let_pass(operator, _SETTLE_MESSAGES)
     outcome = "success" if operator.succeeded and operator.succeeds_now else "failure"
     name = operator.trigger(RECORDER, outcome, {"reason": f"{outcome} on the task's topic"})
     folder = Path(_wait_for(operator, RECORDER, ("idle",), episode_name=name)["episode"])

@@ -46,11 +46,13 @@ class Operator:
         self._check = check
         self._remotes: dict[str, RemoteNode] = {}
         self.statuses: dict[str, dict[str, str]] = {}
+        self._since_ns = 0
         self.success_count = 0
         self.succeeded = False
         self.succeeds_now = False
         if success_topic is not None:
-            self._node.create_subscription(Bool, success_topic, self._on_success, qos.small())
+            on_success: Any = self._on_success
+            self._node.create_subscription(Bool, success_topic, on_success, qos.small())
 
     def __enter__(self) -> Operator:
         return self
@@ -60,13 +62,17 @@ class Operator:
         self._node.destroy_node()
         rclpy.try_shutdown(context=self._context)
 
-    def _on_success(self, message: Bool) -> None:
+    def _on_success(self, message: Bool, info: Any) -> None:
+        # A busy operator reads late: what was sent before the trial began says nothing about it.
+        if info["source_timestamp"] < self._since_ns:
+            return
         self.success_count += 1
         self.succeeds_now = bool(message.data)
         self.succeeded = self.succeeded or self.succeeds_now
 
     def forget_success(self) -> None:
-        """Begin a new trial."""
+        """Begin a new trial: what the topic said until now does not count."""
+        self._since_ns = time.time_ns()
         self.success_count, self.succeeded, self.succeeds_now = 0, False, False
 
     def expect(self, node: str, **services: type) -> None:

@@ -31,10 +31,13 @@ from learned_arm.ros import messages, qos
 from learned_arm.ros.door import DoorClient
 from learned_arm.ros.node import is_lock_step, parameter, run
 from learned_arm.ros.remote import RemoteNode
-from learned_arm.ros.ticker import GridTicker
+from learned_arm.ros.ticker import GRACE_NS, GridTicker
 
 _POLL_S = 0.02
 _PATIENCE_S = 20.0
+_DISCOVERY_S = 10.0
+# A real arm has no simulation to wait for, and its replay begins this much later.
+_SIMULATION_DISCOVERY_S = 2.0
 
 
 class Phase(Enum):
@@ -42,6 +45,7 @@ class Phase(Enum):
 
     IDLE = "idle"
     LOADING = "loading"
+    FINDING = "finding"
     RESTORING = "restoring"
     ARRIVING = "arriving"
     ENGAGING = "engaging"
@@ -132,11 +136,13 @@ class ReplayNode(Node):
             if self._autostart:
                 self._autostart = False
                 self._begin()
-            if self._phase is Phase.LOADING and self._loaded is not None:
-                try:
+            try:
+                if self._phase is Phase.LOADING and self._loaded is not None:
                     self._take_loaded()
-                except LearnedArmError as error:
-                    self._finish("refused", str(error))
+                if self._phase is Phase.FINDING:
+                    self._look_around()
+            except LearnedArmError as error:
+                self._finish("refused", str(error))
             if self._phase in _WAITING and time.monotonic() - self._phase_since_s > _PATIENCE_S:
                 self._finish("refused", f"nothing happened for {_PATIENCE_S:.0f} s while {self._phase.value}")
 
@@ -144,10 +150,23 @@ class ReplayNode(Node):
         if isinstance(self._loaded, LearnedArmError):
             raise self._loaded
         episode = self._episode
-        assert episode is not None and self._loaded is not None
+        assert episode is not None
         self._connect(episode.loaded_contract)
+        self._to_phase(Phase.FINDING)
+
+    def _look_around(self) -> None:
+        """Go on once the door is there, and the simulation where the episode has a state for it."""
+        waited_s = time.monotonic() - self._phase_since_s
+        if not self._door.ready:
+            if waited_s > _DISCOVERY_S:
+                self._finish("refused", "arm_node is not there: start it, and check ROS_DOMAIN_ID")
+            return
+        episode = self._episode
+        assert episode is not None and isinstance(self._loaded, EpisodeTicks)
         initial = episode.initial_state
         state = list(initial.sim_state) if initial is not None and initial.sim_state is not None else []
+        if state and not self._simulation.ready and waited_s < _SIMULATION_DISCOVERY_S:
+            return
         restore = bool(state) and self._simulation.ready
         self._playback = Playback(
             episode,
@@ -183,7 +202,7 @@ class ReplayNode(Node):
         if contract.success.topic is not None:
             self.create_subscription(Bool, contract.success.topic, self._on_success, qos.small())
         if not self._lock_step:
-            self._ticker = GridTicker(self, contract.period_ns, self._on_tick)
+            self._ticker = GridTicker(self, contract.period_ns, self._on_tick, grace_ns=GRACE_NS)
 
     # -- the restored state and the lease --------------------------------------------------------------------------
 
@@ -248,6 +267,8 @@ class ReplayNode(Node):
 
     def _on_tick(self, tick_ns: int, late_ns: int) -> None:
         with self._lock:
+            if self._engaged and tick_ns < self._door.first_tick_ns:
+                return
             playback = self._playback
             timeline = None
             if playback is not None and self._phase in (Phase.ARRIVING, Phase.PLAYING):

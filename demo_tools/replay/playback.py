@@ -30,6 +30,9 @@ class Playback:
         speed_scale: Share of the robot's limits that the move to that position uses.
         move: Whether the arm must be brought to the initial position first; otherwise it is expected to be there.
 
+    Raises:
+        LearnedArmError: The contract names a judge that does not exist yet.
+
     Attributes:
         outcome: Verdict and reason, None while playing.
     """
@@ -40,6 +43,10 @@ class Playback:
         self.outcome: tuple[str, str] | None = None
         self._episode, self._ticks = episode, ticks
         self._contract = episode.loaded_contract
+        if self._contract.success.judge != "topic":
+            raise LearnedArmError(
+                "no such judge yet", where="contract", got=self._contract.success.judge, allowed="topic"
+            )
         self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
         self._player = LabelPlayer(self._contract, ticks.targets, ticks.measured, ticks.commanded)
         self._judge = TopicJudge()

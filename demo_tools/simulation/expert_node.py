@@ -49,7 +49,7 @@ class ScriptedExpertNode(Node):
         self._expert = ScriptedExpert(self._contract, seed)
         self._order = JointOrder(self._contract.robot.joints)
         self._state, self._reason, self._episode = "idle", "", 0
-        self._tick_ns = self._newest_ns = 0
+        self._tick_ns = 0
         self._measured: NDArray[np.float64] | None = None
         self._cube: CubePose | None = None
         self._planned = False
@@ -78,7 +78,6 @@ class ScriptedExpertNode(Node):
 
     def _on_joints(self, raw: bytes) -> None:
         stamp_ns = cdr.header_stamp_ns(raw)
-        self._newest_ns = stamp_ns
         if stamp_ns % self._contract.period_ns or stamp_ns <= self._tick_ns:
             return
         try:
@@ -141,14 +140,14 @@ class ScriptedExpertNode(Node):
             self._to("failed", f"no lease: {words}")
             return
         self._to("playing")
-        # The door may already be waiting for this tick. One that has passed is not answered: its first target
-        # would be closer than planned, and approached in haste.
-        if self._newest_ns == self._tick_ns:
-            self._answer()
+        # The door may already be waiting for this tick.
+        self._answer()
 
     def _answer(self) -> None:
         """Send the targets of the newest tick, as long as the lease is held."""
-        if self._state in ("idle", "engaging", "done", "failed"):
+        # A tick that the door has passed is not answered: its first target would be closer than planned, and
+        # approached in haste.
+        if self._state in ("idle", "engaging", "done", "failed") or self._tick_ns < self._door.first_tick_ns:
             return
         tick_ns, period_ns = self._tick_ns, self._contract.period_ns
         if not self._planned and not self._plan():
