@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench prove clean rendering
+.PHONY: help setup demo test check bench prove clean rendering
 
 VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
@@ -15,6 +15,8 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE VIRTUAL_ENV PYTHONHOME
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: rendering $(PACKAGE) ## .venv and nothing else
 
 demo: rendering $(PACKAGE) ## the whole flywheel on a simulated arm; QUICK=1 for a short one
 	$(VENV)/bin/learned-arm demo $(if $(filter-out 0,$(QUICK)),--quick)

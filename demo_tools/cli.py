@@ -113,7 +113,7 @@ def dataset(
     return 0
 
 
-def train(dataset: Path, out: Path, iterations: int = 2200, seed: int = 0, threads: int = 2) -> int:
+def train(dataset: Path, out: Path, iterations: int = 2500, seed: int = 0, threads: int = 2) -> int:
     """Train a policy on a dataset by behaviour cloning; continues where an earlier call was ended.
 
     Args:
@@ -208,7 +208,10 @@ def recover(folder: Annotated[Path, tyro.conf.Positional]) -> int:
     """
     from data_recorder.recover import recover as rebuild
 
-    print(rebuild(folder))
+    report = rebuild(folder)
+    print(f"{report.messages} messages  {report.folder}")
+    if report.problem:
+        print(f"the recording ended early: {report.problem}; {report.unread_bytes} bytes could not be read")
     return 0
 
 

@@ -38,7 +38,7 @@ class Plan:
     limit_s: float = 9.0
 
 
-FULL = Plan(episodes=120, iterations=2200, trials=100, blind_trials=25)
+FULL = Plan(episodes=120, iterations=2500, trials=100, blind_trials=25)
 # A look at every part in a few minutes: too little training for a good policy, and the summary says what it reached.
 QUICK = Plan(episodes=10, iterations=250, trials=5, blind_trials=2)
 

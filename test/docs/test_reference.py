@@ -184,6 +184,8 @@ def graph(spawn: Any, policy: Path, tmp_path: Path) -> Iterator[Graph]:
 def test_nodes_have_what_is_listed_and_nothing_else(graph: Graph) -> None:
     for node in NODES:
         page = section(f"### `{node}`")
+        # Services are discovered before the node that has them.
+        graph.operator.wait(lambda node=node: node in graph.node.get_node_names(), 30.0, node)
         values = graph.parameters(node)
         listed = {row[0]: yaml.safe_load(row[1]) for row in rows(page, "parameter")}
         assert set(listed) == set(values), node
