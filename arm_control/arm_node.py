@@ -229,6 +229,7 @@ class ArmNode(Node):
         values = {
             "state": commander.state.value,
             "holder": commander.holder or "",
+            "measured": commander.measured_rad is not None,
             "refused_targets": commander.refused_targets,
             **{f"clamped_{name}": count for name, count in sorted(commander.clamp_counts.items())},
         }

@@ -174,7 +174,7 @@ def test_published_is_recorded_byte_for_byte_in_order(
     offered = BagReader(folder).topics["/robot_description"]
     assert "durability: transient_local" in offered.offered_qos_yaml
     assert offered.type_hash == type_hash("std_msgs/msg/String")
-    graph = json.loads((folder / "provenance.json").read_bytes())["start"]["graph"]
+    graph = json.loads((folder / "provenance.json").read_bytes())["end"]["graph"]
     assert {"/burst", "/recorder_node"} <= set(graph["nodes"])
     assert graph["topics"]["/arm/sent"]["publishers"][0]["type"] == "sensor_msgs/msg/JointState"
 

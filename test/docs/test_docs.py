@@ -314,10 +314,15 @@ def test_python_runs(block: Block, shell: Shell) -> None:
 @pytest.mark.ros
 @pytest.mark.parametrize("block", [each for each in of("python") if each.file_name is not None], ids=str)
 def test_a_source_of_ones_own_moves_the_arm(block: Block, spawn: Any, tmp_path: Path) -> None:
+    from demo_tools.flow.operator import Operator
+
     script = tmp_path / str(block.file_name)
     script.write_text(block.text)
     spawn.node("demo_tools.simulation.node")
     spawn.node("arm_control.arm_node")
+    with Operator(spawn.domain_id, lambda: None) as operator:
+        operator.expect("/arm_node")
+        operator.wait(lambda: operator.statuses["/arm_node"].get("measured") == "True", 30.0, "joint states")
     source = spawn(sys.executable, str(script), env={"PYTHONPATH": str(ROOT)})
     assert source.wait(60.0) == 0, source.output()
     assert "done: released by teleop" in source.output()
