@@ -24,6 +24,20 @@ def test_reaches_without_being_clamped(play: Callable, seed: int) -> None:
     assert not clamps
 
 
+@pytest.mark.prove
+@pytest.mark.limit_s(600)
+@pytest.mark.parametrize("task", ["pick_cube", "reach_cube"])
+def test_fifty_initial_states_are_solved_without_being_clamped(play: Callable, task: str) -> None:
+    contract = load_contract(task)
+    failed = []
+    for seed in range(2000, 2050):
+        arm, clamps = play(contract, seed)
+        if not (arm.judge.ever and arm.judge.now) or clamps:
+            failed.append(seed)
+    print(f"{task}: {50 - len(failed)} of 50 solved, not solved or clamped: {failed}")
+    assert len(failed) <= 1
+
+
 def test_plans_begin_at_the_measured_joints_and_are_short(pick: Contract) -> None:
     expert = ScriptedExpert(pick)
     for seed in range(10):
