@@ -204,8 +204,10 @@ def _drive(
     start_s = next_s = time.monotonic()
     while measured < frames:
         processes.check()
-        if not desk.engaged and time.monotonic() > start_s + _START_S:
-            raise LearnedArmError("the policy node did not engage", got=f"{_START_S:.0f} s")
+        # Both sides are measured over the same pictures, so both must have been found.
+        ready = desk.engaged and bool(desk.came_ns["echo"])
+        if not ready and time.monotonic() > start_s + _START_S:
+            raise LearnedArmError("echo and policy node did not both answer", got=f"{_START_S:.0f} s")
         stamp_ns = tick * period_ns
         desk.show_echo(stamp_ns)
         spin_until(next_s + _POLICY_AT_S)
@@ -217,7 +219,7 @@ def _drive(
         next_s += period_ns / 1e9
         spin_until(next_s)
         tick += 1
-        measured += desk.engaged
+        measured += ready
         if measured == 0 and meter is None:
             meter = CpuMeter(pid)
             for sent in desk.sent_ns.values():
