@@ -36,6 +36,11 @@ class Chunker(Protocol):
         """At most `count` targets on the grid from `first_ns` on; fewer where no chunk reaches further."""
         ...
 
+    @property
+    def end_ns(self) -> int | None:
+        """Time of the last target that any chunk has; None without one."""
+        ...
+
     def reset(self) -> None:
         """Forget all chunks."""
         ...
@@ -88,6 +93,11 @@ class TemporalEnsemble:
                 break
             averages.append(average)
         return Timeline(slots[: len(averages)], np.array(averages)) if averages else EMPTY
+
+    @property
+    def end_ns(self) -> int | None:
+        """The furthest end of all chunks."""
+        return max((chunk.end_ns for _, chunk in self._chunks), default=None)
 
     def reset(self) -> None:
         """Forget all chunks."""
@@ -144,7 +154,14 @@ class RecedingHorizon:
         if self._chunk is None:
             return EMPTY
         start = int(np.searchsorted(self._chunk.stamps_ns, first_ns))
+        if start == len(self._chunk.stamps_ns):
+            return EMPTY
         return Timeline(self._chunk.stamps_ns[start : start + count], self._chunk.positions_rad[start : start + count])
+
+    @property
+    def end_ns(self) -> int | None:
+        """The end of the chunk."""
+        return None if self._chunk is None else self._chunk.end_ns
 
     def reset(self) -> None:
         """Forget the chunk."""
