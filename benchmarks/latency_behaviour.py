@@ -30,7 +30,7 @@ def measure(policy: Path, trials: int = TRIALS, conditions: Sequence[Condition] 
     undelayed = rate[UNDELAYED.name]
     return Result(
         name="latency_behaviour",
-        value=round(rate[HELD.name] / undelayed, 3) if undelayed else float("nan"),
+        value=round(rate[HELD.name] / undelayed, 3) if undelayed else 0.0,
         unit="of the undelayed success at 200 ms",
         bar=BAR,
         better="higher",
@@ -64,7 +64,8 @@ def main() -> int:
         return 2
     for row in result.details["rows"]:
         low, high = row["wilson"]
-        print(f"  {row['name']:<20} {row['successes']:3d} of {row['count']}   ({low:.0%} .. {high:.0%})")
+        seconds = "-" if row["seconds"] is None else f"{row['seconds']:.2f} s"
+        print(f"  {row['name']:<20} {row['successes']:3d} of {row['count']}   ({low:.0%} .. {high:.0%})   {seconds}")
     print(f"{result.line()}; {result.save()}")
     return 0 if result.ok else 1
 

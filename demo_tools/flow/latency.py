@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ def behaviour_under_latency(
         advance: Called with the outcome of each trial.
 
     Returns:
-        A row a condition: `name`, `added_latency_ms`, `compensate`, `successes`, `count`, `wilson`.
+        A row a condition: `name`, `added_latency_ms`, `compensate`, `successes`, `count`, `wilson`, and the median
+        `seconds` of simulated time that a success took, None without one.
     """
     loaded = OnnxPolicy(policy)
     rows = []
@@ -73,12 +75,14 @@ def behaviour_under_latency(
             limit_s=LIMIT_S,
             settings={"added_latency_ms": condition.added_latency_ms, "compensate": condition.compensate},
         )
+        seconds = [trial["sim_seconds"] for trial in statement["trials"] if trial["success"]]
         rows.append(
             {
                 "name": condition.name,
                 "added_latency_ms": condition.added_latency_ms,
                 "compensate": condition.compensate,
                 **{key: statement[key] for key in ("successes", "count", "wilson")},
+                "seconds": statistics.median(seconds) if seconds else None,
             }
         )
         run.write("latency.json", {"policy": loaded.hash, "rows": rows})
