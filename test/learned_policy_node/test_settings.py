@@ -41,5 +41,5 @@ def test_the_model_runs_inside_the_tick_in_lock_step_and_beside_it_in_real_time(
 
 @pytest.mark.parametrize("added_ms", [-1.0, float("nan"), float("inf"), 10_001.0])
 def test_an_added_latency_out_of_range_names_the_range(contract: Contract, added_ms: float) -> None:
-    with pytest.raises(LearnedArmError, match="0 .. 10000 ms"):
+    with pytest.raises(LearnedArmError, match="10000 ms"):
         make_inference(Silent(contract), Settings(added_latency_ms=added_ms), True)
