@@ -29,11 +29,19 @@ class Chunker(Protocol):
         ...
 
     def push(self, tick_ns: int, stamps_ns: NDArray[np.int64], targets_rad: NDArray[np.float64]) -> None:
-        """Take the chunk of a tick: `targets_rad[k]`, shape (K, dof), is to be in force at `stamps_ns[k]`."""
+        """Take the chunk of a tick: `targets_rad[k]`, shape (K, dof), is to be in force at `stamps_ns[k]`.
+
+        Stamps are on the grid, one a tick.
+        """
         ...
 
     def timeline(self, first_ns: int, count: int) -> Timeline:
         """At most `count` targets on the grid from `first_ns` on; fewer where no chunk reaches further."""
+        ...
+
+    @property
+    def end_ns(self) -> int | None:
+        """Time of the last target that any chunk has; None without one."""
         ...
 
     def reset(self) -> None:
@@ -74,7 +82,10 @@ class TemporalEnsemble:
         """Add the chunk of a tick; chunks that end before it are forgotten."""
         if self._chunks and tick_ns <= self._chunks[-1][0]:
             raise LearnedArmError("chunk out of order", got=tick_ns, allowed=f"later than {self._chunks[-1][0]}")
-        self._chunks.append((tick_ns, Timeline(stamps_ns, targets_rad)))
+        chunk = Timeline(stamps_ns, targets_rad)
+        if chunk.end_ns - int(stamps_ns[0]) != (len(stamps_ns) - 1) * self.period_ns:
+            raise LearnedArmError("chunk off the grid", got=np.diff(stamps_ns)[:4].tolist(), allowed=self.period_ns)
+        self._chunks.append((tick_ns, chunk))
         while self._chunks[0][1].end_ns < tick_ns:
             self._chunks.popleft()
 
@@ -89,6 +100,11 @@ class TemporalEnsemble:
             averages.append(average)
         return Timeline(slots[: len(averages)], np.array(averages)) if averages else EMPTY
 
+    @property
+    def end_ns(self) -> int | None:
+        """The furthest end of all chunks."""
+        return max((chunk.end_ns for _, chunk in self._chunks), default=None)
+
     def reset(self) -> None:
         """Forget all chunks."""
         self._chunks.clear()
@@ -96,8 +112,8 @@ class TemporalEnsemble:
     def _average(self, slot_ns: int) -> NDArray[np.float64] | None:
         rows, ticks = [], []
         for tick_ns, chunk in self._chunks:
-            index = int(np.searchsorted(chunk.stamps_ns, slot_ns))
-            if index < len(chunk.stamps_ns) and chunk.stamps_ns[index] == slot_ns:
+            index, rest = divmod(slot_ns - int(chunk.stamps_ns[0]), self.period_ns)
+            if rest == 0 and 0 <= index < len(chunk.stamps_ns):
                 rows.append(chunk.positions_rad[index])
                 ticks.append(tick_ns)
         if not rows:
@@ -144,7 +160,14 @@ class RecedingHorizon:
         if self._chunk is None:
             return EMPTY
         start = int(np.searchsorted(self._chunk.stamps_ns, first_ns))
+        if start == len(self._chunk.stamps_ns):
+            return EMPTY
         return Timeline(self._chunk.stamps_ns[start : start + count], self._chunk.positions_rad[start : start + count])
+
+    @property
+    def end_ns(self) -> int | None:
+        """The end of the chunk."""
+        return None if self._chunk is None else self._chunk.end_ns
 
     def reset(self) -> None:
         """Forget the chunk."""

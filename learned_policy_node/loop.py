@@ -17,10 +17,12 @@ from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation, ObservationBuilder
 from learned_arm.timeline import Timeline
 from learned_policy_node.chunking import EMPTY, Chunker
+from learned_policy_node.inference import Answer, Inference, Inline, Request
 from learned_policy_node.policy import Policy
+from learned_policy_node.scheduler import Phase, Rules, Scheduler
 
-# Four ticks bridge a late inference and still end a dead policy's motion within a fifth of a second at 20 Hz.
-LEAD_TICKS = 4
+# In real time a tick waits this share of a period for the model it asked; a slower one is met at a later tick.
+_PATIENCE = 0.5
 _COMMANDS_KEPT = 256
 _FROM_COMMAND = ("delta", "velocity")
 
@@ -37,6 +39,7 @@ class TickResult:
         refusal: Why the timeline is empty, None when it is not.
         fault: The policy itself failed, not its inputs: it must not go on before a reset.
         asked: Whether the policy was asked at this tick.
+        phase: Where the schedule stands.
     """
 
     tick_ns: int
@@ -46,6 +49,7 @@ class TickResult:
     refusal: Refusal | None = None
     fault: bool = False
     asked: bool = False
+    phase: Phase = Phase.WAITING
 
 
 class PolicyLoop:
@@ -56,15 +60,17 @@ class PolicyLoop:
 
     Args:
         policy: Whose contract names the streams.
-        chunker: How chunks become one stream of targets.
-        lead_ticks: Points in a timeline, so how long the arm goes on when the policy falls silent.
+        chunker: How overlapping chunks become one plan.
+        rules: How chunks are put into force.
+        inference: Where the policy runs; in the thread of `step` unless said.
     """
 
-    def __init__(self, policy: Policy, chunker: Chunker, lead_ticks: int = LEAD_TICKS) -> None:
-        if lead_ticks < 1:
-            raise LearnedArmError("wrong lead", got=lead_ticks, allowed="1 tick or more")
+    def __init__(
+        self, policy: Policy, chunker: Chunker, rules: Rules | None = None, inference: Inference | None = None
+    ) -> None:
         self.contract = policy.contract
-        self._policy, self._chunker, self._lead_ticks = policy, chunker, lead_ticks
+        self._inference = inference or Inline(policy)
+        self._scheduler = Scheduler(chunker, self.contract.period_ns, self.contract.action.offset_ticks, rules)
         self._aligner = Aligner(self.contract)
         self._builder = ObservationBuilder(self.contract)
         self._codec = ActionCodec(self.contract)
@@ -84,6 +90,16 @@ class PolicyLoop:
     def out_of_order(self) -> dict[str, int]:
         """Messages dropped a stream because a later one had come before."""
         return {name: buffer.out_of_order for name, buffer in self._aligner.buffers.items()}
+
+    @property
+    def late_steps(self) -> int:
+        """Steps of chunks that were dropped because their time had passed."""
+        return self._scheduler.late_steps
+
+    @property
+    def latency_ns(self) -> int:
+        """Largest of the last inference times, without the first; 0 before anything is known."""
+        return self._scheduler.latency.worst_ns
 
     def push(self, topic: str, stamp_ns: int, receive_ns: int, raw: Any) -> bool:
         """Add a raw message; False when it was dropped as out of order."""
@@ -127,6 +143,10 @@ class PolicyLoop:
             self._aligner.clear()
             self._commands.clear()
 
+    def close(self) -> None:
+        """End the inference's thread, where it has one; the next step starts it again."""
+        self._inference.close()
+
     def step(self, tick_ns: int, now_ns: int | None = None) -> TickResult:
         """One tick. Never raises for what a stream or the policy does: the result says it.
 
@@ -140,8 +160,7 @@ class PolicyLoop:
         if epoch != self._stepped_epoch:
             self._stepped_epoch = epoch
             self._forget()
-            self._policy.reset()
-        result = self._refused(aligned) if isinstance(aligned, Refusal) else self._act(aligned)
+        result = self._refused(aligned) if isinstance(aligned, Refusal) else self._act(aligned, now_ns is not None)
         with self._lock:
             overtaken = self._epoch != epoch
         if overtaken:
@@ -151,7 +170,7 @@ class PolicyLoop:
             self._planned = result.timeline if planned.empty else planned.followed_by(result.timeline, tick_ns)
         return result
 
-    def _act(self, aligned: AlignedTick) -> TickResult:
+    def _act(self, aligned: AlignedTick, real_time: bool) -> TickResult:
         tick_ns, stamps_ns = aligned.tick_ns, aligned.stamps_ns
         if self._history and tick_ns != self._history[-1].tick_ns + self.contract.period_ns:
             self._history.clear()
@@ -159,10 +178,9 @@ class PolicyLoop:
         if len(self._history) < self.contract.history:
             # The ticks so far are kept: the history fills while the arm holds.
             reason = f"history holds {len(self._history)} of {self.contract.history} ticks"
-            self._chunker.reset()
+            self._scheduler.reset()
             self._planned = EMPTY
             return TickResult(tick_ns, stamps_ns=stamps_ns, refusal=Refusal(tick_ns, "policy", reason))
-        asked = self._chunker.needs_chunk(tick_ns)
         try:
             observation = self._builder.build(list(self._history))
             measured = self._builder.measured(aligned)
@@ -170,19 +188,43 @@ class PolicyLoop:
         except LearnedArmError as error:
             return self._refused(Refusal(tick_ns, "observation", str(error)), stamps_ns)
         try:
-            if asked:
-                labels = self._policy.act(observation)
-                targets = self._codec.decode(labels, Reference(measured, commanded))
-                self._chunker.push(tick_ns, self._codec.times_ns(tick_ns, len(targets)), targets)
-            first_ns = int(self._codec.times_ns(tick_ns, 1)[0])
-            timeline = self._chunker.timeline(first_ns, self._lead_ticks)
+            asked = self._infer(observation, Reference(measured, commanded), real_time)
         except LearnedArmError as error:
             refused = self._refused(Refusal(tick_ns, "policy", str(error)), stamps_ns)
             return replace(refused, observation=observation, fault=True)
-        if timeline.empty:
-            refused = self._refused(Refusal(tick_ns, "policy", "no chunk reaches the next tick"), stamps_ns)
-            return replace(refused, observation=observation)
-        return TickResult(tick_ns, timeline, stamps_ns, observation, asked=asked)
+        timeline = self._scheduler.answer(tick_ns)
+        phase = self._scheduler.phase
+        refusal = Refusal(tick_ns, "policy", self._why_empty(phase)) if timeline.empty else None
+        return TickResult(tick_ns, timeline, stamps_ns, observation, refusal, asked=asked, phase=phase)
+
+    def _infer(self, observation: Observation, reference: Reference, real_time: bool) -> bool:
+        """Take what the policy has answered and ask it again where its chunk is needed; True when it was asked."""
+        scheduler = self._scheduler
+        self._take(self._inference.take())
+        if not scheduler.needs_chunk(observation.tick_ns):
+            return False
+        self._inference.submit(Request(self._stepped_epoch, scheduler.asked(), observation, reference))
+        patience_ns = _PATIENCE * self.contract.period_ns
+        waits = real_time and scheduler.latency.worst_ns <= patience_ns
+        self._take(self._inference.take(patience_ns / 1e9 if waits else 0.0))
+        return True
+
+    def _take(self, answer: Answer | None) -> None:
+        if answer is None or answer.request.epoch != self._scheduler.epoch:
+            return
+        if answer.error is not None:
+            raise answer.error
+        assert answer.labels is not None
+        targets = self._codec.decode(answer.labels, answer.request.reference)
+        tick_ns = answer.request.observation.tick_ns
+        stamps_ns = self._codec.times_ns(tick_ns, len(targets))
+        self._scheduler.push(answer.request.epoch, tick_ns, stamps_ns, targets, ready_ns=answer.ready_ns)
+        self._scheduler.latency.add(answer.latency_ns)
+
+    def _why_empty(self, phase: Phase) -> str:
+        if phase is Phase.RUN_OUT:
+            return f"the plan ran out: held for {self._scheduler.rules.hold_ticks} ticks, then stopped"
+        return phase.value
 
     def _commanded(self, tick_ns: int, measured: NDArray[np.float64]) -> NDArray[np.float64]:
         """The command in force at a tick: the own plan where it reaches, else the newest one sent."""
@@ -205,5 +247,5 @@ class PolicyLoop:
 
     def _forget(self) -> None:
         self._history.clear()
-        self._chunker.reset()
+        self._scheduler.reset()
         self._planned = EMPTY

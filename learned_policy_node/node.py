@@ -1,7 +1,8 @@
 """policy_node: runs a policy file as a source at the door. Lifecycle: configure loads, activate listens.
 
-Inference has a thread of its own; the executor's thread takes messages and answers services. With
-`use_sim_time` the node works in lock-step: while engaged it answers every tick of the contract's grid with
+The executor's thread takes messages and answers services, another answers the ticks, and the model has a third: a slow
+model delays its chunks, not the schedule. With `use_sim_time` the node works in lock-step and the model runs inside the
+tick, so that nothing depends on the machine: while engaged it answers every tick of the contract's grid with
 exactly one message on `/arm/policy/targets`, stamped with that tick and empty where the arm shall hold.
 """
 
@@ -35,7 +36,15 @@ from learned_policy_node.door import SOURCE, Door
 from learned_policy_node.loop import PolicyLoop, TickResult
 from learned_policy_node.onnx_policy import OnnxPolicy, check_belongs, self_test
 from learned_policy_node.pacing import LockStepPacer, Pacer, RealTimePacer
-from learned_policy_node.settings import declare_settings, make_chunker, own_contract, read_settings
+from learned_policy_node.scheduler import Phase
+from learned_policy_node.settings import (
+    declare_settings,
+    make_chunker,
+    make_inference,
+    make_rules,
+    own_contract,
+    read_settings,
+)
 
 _STATUS_PERIOD_S = 0.5
 _READY_POLL_S = 0.05
@@ -111,7 +120,7 @@ class PolicyNode(LifecycleNode):
         for name, (kind, callback) in services.items():
             service = self.create_service(kind, name, callback, callback_group=self._door.group)
             self._keep(self.destroy_service, service)
-        self._thread = threading.Thread(target=self._work, args=(self._loop, self._pacer), name="policy", daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(self._loop, self._pacer), name="schedule", daemon=True)
         self._thread.start()
         self._state = "active"
         self._publish_status()
@@ -154,7 +163,8 @@ class PolicyNode(LifecycleNode):
             check_belongs(policy.contract, own, policy.path.name)
         worst = self_test(policy)
         chunker = make_chunker(policy.contract, settings)
-        self._loop = PolicyLoop(policy, chunker, settings.lead_ticks)
+        inference = make_inference(policy, settings, self._lock_step)
+        self._loop = PolicyLoop(policy, chunker, make_rules(settings), inference)
         self._policy = policy
         self.get_logger().info(
             f"{policy.path.name} ({policy.hash[:12]}): "
@@ -168,6 +178,8 @@ class PolicyNode(LifecycleNode):
             self._pacer.close()
         if self._thread is not None:
             self._thread.join(_JOIN_S)
+        if self._loop is not None:
+            self._loop.close()
         for destroy, entity in self._entities:
             destroy(entity)
         self._entities.clear()
@@ -281,7 +293,7 @@ class PolicyNode(LifecycleNode):
         self._publish_status()
         return response
 
-    # Ticks: the policy's thread
+    # Ticks: the schedule's thread
 
     def _work(self, loop: PolicyLoop, pacer: Pacer) -> None:
         while True:
@@ -313,6 +325,7 @@ class PolicyNode(LifecycleNode):
             names.append(f"observation@{digest(result.observation)}")
         self._ticks.publish(messages.joint_state(tick_ns, names, np.empty(0)))
         self._counts["ticks"] += 1
+        self._phase = result.phase
         if result.asked:
             self._counts["inferences"] += 1
             self._step_ms = (answered_ns - started_ns) / 1e6
@@ -335,6 +348,7 @@ class PolicyNode(LifecycleNode):
         self._numbers: dict[str, int] = {}
         self._last_refusal = ""
         self._step_ms = 0.0
+        self._phase = Phase.WAITING
 
     def _publish_status(self) -> None:
         problem = self.problem or self._fault
@@ -351,6 +365,9 @@ class PolicyNode(LifecycleNode):
             values |= {"model": self._policy.hash, "contract": self._policy.contract.hash}
         if self._loop is not None:
             values["out_of_order"] = sum(self._loop.out_of_order.values())
+            values["schedule"] = self._phase.value
+            values["latency_ms"] = round(self._loop.latency_ns / 1e6, 3)
+            values["late_steps"] = self._loop.late_steps
         status = messages.status("policy_node", "error" if problem else "ok", problem or self._state, values)
         self._status.publish(status)
         array = DiagnosticArray(status=[status])

@@ -10,9 +10,12 @@ from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
 from learned_arm.ros.node import parameter
 from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
-from learned_policy_node.loop import LEAD_TICKS
+from learned_policy_node.inference import Inference, Inline, Worker
+from learned_policy_node.policy import Policy
+from learned_policy_node.scheduler import LEAD_TICKS, Rules
 
 EXECUTIONS = ("ensemble", "receding")
+_LARGEST_ADDED_LATENCY_MS = 10_000.0
 
 
 def _setting(default: Any, description: str) -> Any:
@@ -31,6 +34,10 @@ class Settings:
     ensemble_decay: float = _setting(0.05, "ensemble: decay of the weights, 0 or more")
     ensemble_order: str = _setting(NEWEST_FIRST, f"ensemble: what weighs most, one of {', '.join(ORDERS)}")
     lead_ticks: int = _setting(LEAD_TICKS, "points in a timeline: how long the arm goes on without the policy")
+    compensate: bool = _setting(True, "drop the steps of a late chunk whose time has passed; false plays it late")
+    max_jump_rad: float = _setting(0.1, "largest step of a joint from one plan to the next, per tick")
+    hold_ticks: int = _setting(4, "how long the last target is held when the plan ran out, before the arm stops")
+    added_latency_ms: float = _setting(0.0, "for experiments: added to every inference; simulated time in lock-step")
     intra_op_threads: int = _setting(1, "threads of ONNX Runtime inside an operator, 1 or 2")
 
 
@@ -71,3 +78,24 @@ def make_chunker(contract: Contract, settings: Settings) -> Chunker:
         what = "more steps than the policy gives"
         raise LearnedArmError(what, got=settings.execute_steps, allowed=f"[1, {horizon}]")
     return RecedingHorizon(contract.period_ns, settings.execute_steps)
+
+
+def make_rules(settings: Settings) -> Rules:
+    """How chunks are put into force, as the settings say.
+
+    Raises:
+        LearnedArmError: A setting is out of range.
+    """
+    return Rules(settings.lead_ticks, settings.compensate, settings.max_jump_rad, settings.hold_ticks)
+
+
+def make_inference(policy: Policy, settings: Settings, lock_step: bool) -> Inference:
+    """Where the policy runs: in lock-step at once, so that results do not depend on the machine.
+
+    Raises:
+        LearnedArmError: The added latency is out of range.
+    """
+    added_ms = settings.added_latency_ms
+    if not 0 <= added_ms <= _LARGEST_ADDED_LATENCY_MS:
+        raise LearnedArmError("wrong added latency", got=added_ms, allowed=f"0 .. {_LARGEST_ADDED_LATENCY_MS:.0f} ms")
+    return (Inline if lock_step else Worker)(policy, round(added_ms * 1e6))

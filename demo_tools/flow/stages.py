@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,7 @@ def evaluate(
     *,
     limit_s: float,
     blind: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Roll the policy out from held-out initial states.
 
@@ -127,6 +128,7 @@ def evaluate(
         advance: Called with the outcome of each trial.
         limit_s: Simulated seconds until a trial counts as failed.
         blind: Show the cameras another initial state, and stop once 20 % success is out of reach.
+        settings: More parameters of `policy_node`.
     """
     name = "blind" if blind else "evaluation"
     root = run / ("blind" if blind else "rollouts")
@@ -137,7 +139,7 @@ def evaluate(
         "recorder_node",
         "policy_node",
         recorder_node={"root": str(root)},
-        policy_node={"model": str(policy), "auto_activate": True},
+        policy_node={"model": str(policy), "auto_activate": True, **(settings or {})},
     )
     failures = 0
 

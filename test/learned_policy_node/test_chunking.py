@@ -141,4 +141,6 @@ def test_wrong_settings_name_what_is_allowed() -> None:
         TemporalEnsemble(PERIOD_NS, 0.1, "latest")
     with pytest.raises(LearnedArmError, match="horizon"):
         RecedingHorizon(PERIOD_NS, 0)
+    with pytest.raises(LearnedArmError, match="off the grid"):
+        TemporalEnsemble(PERIOD_NS).push(0, stamps(0, 2) * 2, np.zeros((2, DOF)))
     assert EMPTY.empty

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +16,9 @@ from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation, ObservationBuilder
 from learned_policy_node.chunking import RecedingHorizon, TemporalEnsemble
-from learned_policy_node.loop import PolicyLoop
+from learned_policy_node.inference import Inline, Worker
+from learned_policy_node.loop import PolicyLoop, TickResult
+from learned_policy_node.scheduler import Phase, Rules
 
 PERIOD_NS = 50_000_000
 CONTROL_NS = 10_000_000
@@ -28,7 +32,7 @@ class Seeing:
         self.seen: list[Observation] = []
         self.resets = 0
         self.answer: np.ndarray | None = None
-        self.on_act = lambda: None
+        self.on_act: Callable[[], object] = lambda: None
 
     def reset(self) -> None:
         self.resets += 1
@@ -137,7 +141,7 @@ def test_what_was_seen_is_rebuilt_bit_for_bit_from_the_chosen_stamps(contract: C
 
 def test_targets_lie_on_the_grid_and_are_decoded_at_the_chunk_s_own_tick(contract: Contract) -> None:
     policy, robot = Seeing(contract), Robot(contract)
-    loop = PolicyLoop(policy, RecedingHorizon(PERIOD_NS, 4), lead_ticks=5)
+    loop = PolicyLoop(policy, RecedingHorizon(PERIOD_NS, 4), Rules(lead_ticks=5, max_jump_rad=100.0))
     for tick in range(20, 28):
         robot.tick(loop, tick * PERIOD_NS)
         result = loop.step(tick * PERIOD_NS)
@@ -274,4 +278,99 @@ def test_a_gap_in_the_ticks_empties_the_history(contract: Contract) -> None:
 
 def test_a_lead_of_nothing_is_refused(contract: Contract) -> None:
     with pytest.raises(LearnedArmError, match="1 tick or more"):
-        PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS), lead_ticks=0)
+        PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS), Rules(lead_ticks=0))
+
+
+def test_in_lock_step_an_added_latency_is_simulated_time(contract: Contract) -> None:
+    """A chunk asked at t is there at t + ceil(latency / period), without the steps that are consumed by then."""
+    late_ns, held = PERIOD_NS * 5 // 2, []
+    policy, robot = Seeing(contract), Robot(contract)
+    rules = Rules(max_jump_rad=100.0)
+    loop = PolicyLoop(policy, RecedingHorizon(PERIOD_NS, 8), rules, Inline(policy, late_ns))
+    for tick in range(20, 32):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        assert result.asked == (tick in (20, 28))
+        held.append(result.timeline.empty)
+        if tick < 23:
+            assert "waiting for the first chunk" in str(result.refusal)
+            continue
+        made = 20 if tick < 31 else 28
+        reference = robot.measured[made * PERIOD_NS]
+        labels = Seeing(contract).act(policy.seen[0 if made == 20 else 1])
+        targets = ActionCodec(contract).decode(labels, Reference(reference, reference))
+        np.testing.assert_array_equal(result.timeline.positions_rad, targets[tick - made : tick - made + 4])
+        assert result.timeline.stamps_ns[0] == (tick + 1) * PERIOD_NS
+        assert result.phase is Phase.PLAYING
+    assert held == [True] * 3 + [False] * 9
+    assert loop.late_steps == 6
+    assert loop.latency_ns == late_ns
+
+
+def test_a_reset_kills_the_chunk_in_flight(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), Rules(), Inline(policy, 2 * PERIOD_NS))
+    asked = []
+    for tick in range(20, 26):
+        robot.tick(loop, tick * PERIOD_NS)
+        if tick == 21:
+            loop.begin()
+        result = loop.step(tick * PERIOD_NS)
+        asked.append(result.asked)
+        assert result.timeline.empty == (tick < 23)
+    assert asked == [True, True, False, True, False, True]
+    assert policy.resets == 1
+
+
+def test_a_model_that_hangs_delays_its_chunk_and_not_the_schedule(contract: Contract) -> None:
+    """In real time the plan in force goes on, is held for its bound, and ends; a reset drops what comes late."""
+    policy, robot = Seeing(contract), Robot(contract)
+    worker = Worker(policy)
+    loop = PolicyLoop(policy, RecedingHorizon(PERIOD_NS, 2), Rules(hold_ticks=2), worker)
+    goes_on = threading.Event()
+
+    def step(tick: int) -> TickResult:
+        robot.tick(loop, tick * PERIOD_NS, receive_ns=tick)
+        return loop.step(tick * PERIOD_NS, now_ns=tick)
+
+    try:
+        tick = 20
+        while step(tick).timeline.empty:  # the model's first answer may take longer than a tick waits
+            tick += 1
+        policy.on_act = lambda: goes_on.wait(10.0)
+        phases = [step(tick + 1 + k).phase for k in range(20)]
+        assert len(policy.seen) == 2
+        changes = [phase for k, phase in enumerate(phases) if k == 0 or phase is not phases[k - 1]]
+        assert changes == [Phase.PLAYING, Phase.HOLDING, Phase.RUN_OUT]
+        assert phases.count(Phase.HOLDING) == 2
+        last = step(tick + 21)
+        assert "held for 2 ticks, then stopped" in str(last.refusal)
+        assert not last.fault
+        loop.reset()
+        tick += 22
+        assert step(tick).asked
+        policy.answer = np.full((16, 7), 0.5, np.float32)
+        goes_on.set()
+        while (result := step(tick := tick + 1)).timeline.empty:
+            pass
+        gripper = contract.robot.slices["gripper"]
+        np.testing.assert_array_equal(result.timeline.positions_rad[:, gripper], 0.5)
+    finally:
+        goes_on.set()
+        loop.close()
+
+
+def test_a_policy_that_fails_in_its_thread_is_a_fault_of_the_tick_that_hears_of_it(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    policy.answer = np.full((16, 7), np.nan, np.float32)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), Rules(), Worker(policy))
+    try:
+        tick, result = 20, TickResult(0)
+        while not result.fault:
+            robot.tick(loop, tick * PERIOD_NS)
+            result = loop.step(tick * PERIOD_NS, now_ns=0)
+            assert result.timeline.empty
+            tick += 1
+        assert "not finite" in str(result.refusal)
+    finally:
+        loop.close()

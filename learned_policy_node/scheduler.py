@@ -1,0 +1,245 @@
+"""Chunks that come when they come -> what is sent at each tick. Pure: every time is an argument.
+
+At tick t the first slot of the timeline is t + offset: the slots before it are consumed, the arm is on its way there.
+A chunk made from the observation of tick 0 that is ready at tick 3 (offset 1):
+
+| tick             | 0       | 1       | 2       | 3                                                   |
+|------------------|---------|---------|---------|-----------------------------------------------------|
+| first slot       | 1       | 2       | 3       | 4                                                   |
+| compensated      | old 1   | old 2   | old 3   | chunk[3]: slots 1 to 3 are consumed, 0 to 2 dropped |
+| not compensated  | old 1   | old 2   | old 3   | chunk[0]: the whole plan is three ticks late        |
+
+Chunks are placed by their stamps and never by an estimate of the delay, so nothing is played twice or left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm.errors import LearnedArmError
+from learned_arm.timeline import Timeline
+from learned_policy_node.chunking import EMPTY, Chunker
+
+# Four ticks bridge a late inference and still end a dead policy's motion within a fifth of a second at 20 Hz.
+LEAD_TICKS = 4
+_LATENCIES_KEPT = 10
+
+
+class Phase(Enum):
+    """Where the schedule stands."""
+
+    WAITING = "waiting for the first chunk"
+    PLAYING = "playing"
+    HOLDING = "holding the last target"
+    RUN_OUT = "run out"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How chunks are put into force.
+
+    Attributes:
+        lead_ticks: Points in a timeline, so how long the arm goes on when the policy falls silent.
+        compensate: Drop the steps of a chunk whose time has passed; False plays it late, from its first step.
+        max_jump_rad: Largest step of a joint from the plan in force to a new one, per tick until they have met.
+        hold_ticks: How long the last target is held when no chunk reaches further; then the arm stops.
+        in_flight: Chunks asked for and not there yet, at most. A model that runs here can make one at a time.
+    """
+
+    lead_ticks: int = LEAD_TICKS
+    compensate: bool = True
+    max_jump_rad: float = 0.1
+    hold_ticks: int = 4
+    in_flight: int = 1
+
+    def __post_init__(self) -> None:
+        if self.lead_ticks < 1:
+            raise LearnedArmError("wrong lead", got=self.lead_ticks, allowed="1 tick or more")
+        if not self.max_jump_rad > 0:
+            raise LearnedArmError("wrong largest jump between plans", got=self.max_jump_rad, allowed="more than 0 rad")
+        if self.hold_ticks < 0:
+            raise LearnedArmError("wrong hold", got=self.hold_ticks, allowed="0 ticks or more")
+        if self.in_flight < 1:
+            raise LearnedArmError("wrong number of chunks in flight", got=self.in_flight, allowed="1 or more")
+
+
+class Latency:
+    """Largest of the last few inference times; the first is a cold start and left out."""
+
+    def __init__(self) -> None:
+        self._seen: deque[int] = deque(maxlen=_LATENCIES_KEPT)
+        self._cold = True
+
+    def add(self, latency_ns: int) -> None:
+        """Note how long a chunk took from its tick."""
+        if not self._cold:
+            self._seen.append(latency_ns)
+        self._cold = False
+
+    @property
+    def worst_ns(self) -> int:
+        """What to reckon with, ns; 0 before anything is known."""
+        return max(self._seen, default=0)
+
+
+class Scheduler:
+    """Puts chunks into force when they are ready; belongs to one thread.
+
+    Args:
+        chunker: How overlapping chunks become one plan.
+        period_ns: One tick.
+        offset_ticks: Ticks from the tick of an observation to the first slot of its chunk.
+        rules: See `Rules`.
+    """
+
+    def __init__(self, chunker: Chunker, period_ns: int, offset_ticks: int, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self.period_ns, self.offset_ticks = period_ns, offset_ticks
+        self.latency = Latency()
+        self.epoch = 0
+        self.late_steps = 0
+        self._chunker = chunker
+        self._forget()
+
+    def needs_chunk(self, tick_ns: int) -> bool:
+        """Whether the policy must be asked at this tick.
+
+        It is asked early where the plan would end before an answer of the usual latency came.
+        """
+        self._deliver(tick_ns)
+        if self._in_flight >= self.rules.in_flight:
+            return False
+        if self._chunker.needs_chunk(tick_ns):
+            return True
+        end_ns = self._chunker.end_ns
+        left_ns = 0 if end_ns is None else end_ns + self.period_ns - self._first_ns(tick_ns)
+        return left_ns <= math.ceil(self.latency.worst_ns / self.period_ns) * self.period_ns
+
+    def asked(self) -> int:
+        """Note that the policy was asked; returns the epoch that its chunk must be pushed with."""
+        self._in_flight += 1
+        return self.epoch
+
+    def push(
+        self,
+        epoch: int,
+        tick_ns: int,
+        stamps_ns: NDArray[np.int64],
+        targets_rad: NDArray[np.float64],
+        *,
+        ready_ns: int,
+    ) -> bool:
+        """Take the chunk of a tick; it comes into force at the first answer at or after `ready_ns`.
+
+        Args:
+            epoch: What `asked` returned.
+            tick_ns: Tick of the observation.
+            stamps_ns: When each target is to be in force, on the grid, shape (K,).
+            targets_rad: Targets, shape (K, dof).
+            ready_ns: ROS time from which it may be used.
+
+        Returns:
+            False when it was asked for before a reset and is thrown away.
+        """
+        if epoch != self.epoch:
+            return False
+        self._pending.append((ready_ns, tick_ns, Timeline(stamps_ns, targets_rad)))
+        return True
+
+    def answer(self, tick_ns: int) -> Timeline:
+        """What to send at a tick: at most `lead_ticks` targets; empty means stop and hold. `phase` says why."""
+        first_ns = self._first_ns(tick_ns)
+        self._deliver(tick_ns)
+        # One slot more than is sent: it is the plan in force of the next tick's first slot.
+        count = max(self.rules.lead_ticks, 2)
+        raw = self._chunker.timeline(first_ns, count)
+        positions = raw.positions_rad
+        if not raw.empty:
+            if self._fresh:
+                self._begin_seam(first_ns, positions[0])
+                self._fresh = False
+            positions = self._blended(raw)
+            self._last_plan = (raw.end_ns, positions[-1])
+        planned = self._held(first_ns, raw.stamps_ns, positions, count)
+        self._planned = planned
+        if not raw.empty:
+            self.phase = Phase.PLAYING
+        elif not planned.empty:
+            self.phase = Phase.HOLDING
+        else:
+            self.phase = Phase.WAITING if self._last_plan is None else Phase.RUN_OUT
+        sent = self.rules.lead_ticks
+        return planned if planned.empty else Timeline(planned.stamps_ns[:sent], planned.positions_rad[:sent])
+
+    def reset(self) -> None:
+        """Forget all chunks, those in flight too."""
+        self.epoch += 1
+        self._chunker.reset()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.phase = Phase.WAITING
+        self._in_flight = 0
+        self._pending: deque[tuple[int, int, Timeline]] = deque()
+        self._fresh = False
+        self._planned = EMPTY
+        self._last_plan: tuple[int, NDArray[np.float64]] | None = None
+        self._seam: tuple[int, NDArray[np.float64]] | None = None
+
+    def _first_ns(self, tick_ns: int) -> int:
+        return tick_ns + self.offset_ticks * self.period_ns
+
+    def _deliver(self, tick_ns: int) -> None:
+        """Hand the chunks that are ready to the chunker, without their consumed steps."""
+        first_ns = self._first_ns(tick_ns)
+        while self._pending and self._pending[0][0] <= tick_ns:
+            _, made_ns, chunk = self._pending.popleft()
+            self._in_flight -= 1
+            stamps_ns = chunk.stamps_ns
+            if not self.rules.compensate:
+                late_ns = max(first_ns - int(stamps_ns[0]), 0)
+                made_ns, stamps_ns = made_ns + late_ns, stamps_ns + late_ns
+            consumed = int(np.searchsorted(stamps_ns, first_ns))
+            self.late_steps += consumed
+            if consumed < len(stamps_ns):
+                self._chunker.push(made_ns, stamps_ns[consumed:], chunk.positions_rad[consumed:])
+                self._fresh = True
+
+    def _begin_seam(self, first_ns: int, new_rad: NDArray[np.float64]) -> None:
+        """Measure how far the plan in force lies from the new one where they meet."""
+        old_rad = self._planned.at(first_ns)
+        self._seam = None if old_rad is None else (first_ns, old_rad - new_rad)
+
+    def _blended(self, raw: Timeline) -> NDArray[np.float64]:
+        """The plan plus what is left of the distance at the seam: it shrinks by the largest jump every tick."""
+        if self._seam is None:
+            return raw.positions_rad
+        start_ns, distance_rad = self._seam
+        steps = (raw.stamps_ns - start_ns)[:, None] // self.period_ns + 1
+        left = np.maximum(np.abs(distance_rad) - steps * self.rules.max_jump_rad, 0.0)
+        if not left.any():
+            self._seam = None
+            return raw.positions_rad
+        return raw.positions_rad + np.copysign(left, distance_rad)
+
+    def _held(
+        self, first_ns: int, stamps_ns: NDArray[np.int64], positions: NDArray[np.float64], count: int
+    ) -> Timeline:
+        """The plan, and behind its end the last target as long as it may be held."""
+        if self._last_plan is None:
+            return EMPTY
+        end_ns, target_rad = self._last_plan
+        slots = first_ns + np.arange(len(stamps_ns), count, dtype=np.int64) * self.period_ns
+        slots = slots[slots <= end_ns + self.rules.hold_ticks * self.period_ns]
+        if not len(slots):
+            return Timeline(stamps_ns, positions) if len(stamps_ns) else EMPTY
+        held = np.repeat(target_rad[None], len(slots), axis=0)
+        return Timeline(
+            np.concatenate([stamps_ns, slots]), np.concatenate([positions, held]) if len(positions) else held
+        )
