@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from functools import partial
@@ -27,10 +29,14 @@ from learned_arm.ros import messages, qos
 from learned_arm.ros.door import with_first_tick
 from learned_arm.ros.node import is_lock_step, run
 from learned_arm.ros.sinks import HOLDS_THE_LAST, CommandSinks
+from learned_arm.watchdog import Watchdog
 
 _STATUS_PERIOD_S = 0.2
 _LOCK_STEP_PATIENCE_S = 5.0
 _ONE_MOMENT_NS = 5_000_000
+_WATCHDOG_PERIOD_S = 0.05
+_WATCHDOG_ROUNDS = 10
+_LAST_WORDS_S = 2.0
 _NOTHING = np.empty(0)
 
 
@@ -80,8 +86,10 @@ class ArmNode(Node):
         self.create_timer(_STATUS_PERIOD_S, self._on_status_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._thread = None
         if not self._lock_step:
+            self._watchdog = Watchdog(_WATCHDOG_ROUNDS)
             self._thread = threading.Thread(target=self._run_in_real_time, name="control", daemon=True)
             self._thread.start()
+            threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
 
     def close(self) -> None:
         """End the control loop."""
@@ -207,6 +215,17 @@ class ArmNode(Node):
             with self._lock:
                 command = self._commander.step(*self._clocks())
             self._publish(command)
+            self._watchdog.feed()
+
+    def _watch_loop(self) -> None:
+        while self._running and not self.finished:
+            time.sleep(_WATCHDOG_PERIOD_S)
+            if self._watchdog.check():
+                print(f"error: the control loop hung for {_WATCHDOG_ROUNDS * _WATCHDOG_PERIOD_S:g} s", file=sys.stderr)
+                self.exit_status, self.finished = 1, True
+                time.sleep(_LAST_WORDS_S)
+                # The loop may hold the lock that the orderly end needs.
+                os._exit(1)
 
     def _publish(self, command: Command) -> None:
         joints = self._contract.robot.joints

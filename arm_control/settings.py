@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.node import Node
-from rclpy.parameter import Parameter
+from typing import Any
 
 from learned_arm import checked
 from learned_arm.commander import SOURCES
 from learned_arm.contract import Contract, load_contract
 from learned_arm.deadman import KINDS, DeadmanSettings
-from learned_arm.errors import LearnedArmError
-from learned_arm.ros.node import parameter
+from learned_arm.ros.node import check_when_set, parameter
 
 
-def declare_contract(node: Node) -> Contract:
+def declare_contract(node: Any) -> Contract:
     """The contract and robot that the node serves.
 
     Raises:
@@ -29,27 +24,17 @@ def declare_contract(node: Node) -> Contract:
     return load_contract(name, robot or None)
 
 
-def declare_source(node: Node) -> None:
+def declare_source(node: Any) -> None:
     """The parameter `source`, which only ever holds a known source or nothing.
 
     Raises:
         LearnedArmError: The value given at the start is none.
     """
     _check_source(parameter(node, "source", "", f"who ~/engage speaks for: {', '.join(SOURCES)}"))
-
-    def check(changes: Sequence[Parameter]) -> SetParametersResult:
-        try:
-            for each in changes:
-                if each.name == "source":
-                    _check_source(each.value)
-        except LearnedArmError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
-
-    node.add_on_set_parameters_callback(check)
+    check_when_set(node, "source", _check_source)
 
 
-def declare_deadman(node: Node) -> DeadmanSettings:
+def declare_deadman(node: Any) -> DeadmanSettings:
     """The switch that must be held, fixed at the start.
 
     Raises:

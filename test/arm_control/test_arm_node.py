@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -459,6 +460,32 @@ def test_it_ends_when_asked_to(bench: Callable[..., Bench], spawn: Any) -> None:
         process = spawn.processes[-1]
         process.popen.send_signal(signal.SIGTERM)
         assert process.wait() == 0, process.output()
+
+
+HANGS = """
+import time
+from arm_control.arm_node import ArmNode
+from learned_arm.ros.node import run
+
+class Hangs(ArmNode):
+    count = 0
+
+    def _publish(self, command):
+        self.count += 1
+        if self.count == 100:
+            print("hangs", flush=True)
+            with self._lock:
+                time.sleep(60.0)
+        super()._publish(command)
+
+raise SystemExit(run(Hangs, []))
+"""
+
+
+def test_a_control_loop_that_hangs_ends_the_process_also_with_the_lock_in_its_hands(spawn: Any) -> None:
+    process = spawn(sys.executable, "-c", HANGS, name="hangs")
+    assert process.wait() == 1, process.output()
+    assert "error: the control loop hung for 0.5 s" in process.output().split("hangs")[1]
 
 
 def test_what_it_cannot_run_with_ends_in_one_line(spawn: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ ARM, GRIPPER = ROBOT.joints[:6], ROBOT.joints[6:]
 MS = 1_000_000
 
 
-def view(names: tuple[str, ...], values: list[float], stamp_ns: int = 0) -> JointStateView:
+def view(names: tuple[str, ...], values: Sequence[float], stamp_ns: int = 0) -> JointStateView:
     nothing = np.empty(0)
     return JointStateView(stamp_ns, names, np.array(values), nothing, nothing)
 
