@@ -495,6 +495,61 @@ def test_whatever_sources_do_nobody_else_moves_the_arm_and_it_moves_smoothly(mom
             assert (np.abs(change) <= LIMITS["acceleration_rad_s2"] * (1 + 1e-6)).all()
 
 
+HOSTILE = st.tuples(
+    st.sampled_from(["ask", "engage", "ask", "jump", "future", "backward", "silence", "let go", "odd", "clear"]),
+    st.sampled_from(SOURCES),
+    st.floats(-4, 4),
+    st.integers(-3 * SECOND_NS, 3 * SECOND_NS),
+    st.lists(st.integers(MS, 2 * PERIOD_NS), min_size=1, max_size=8),
+)
+
+
+@given(st.lists(HOSTILE, min_size=3, max_size=20))
+@settings(max_examples=200)
+def test_whatever_time_does_the_arm_moves_smoothly_in_time_that_passes(moments: list) -> None:
+    door, measured, deadman = Commander(ROBOT, Deadman(0.2)), HOME, True
+    now_ns, monotonic_ns, silent = 10 * SECOND_NS, 0, False
+    before: tuple[np.ndarray, np.ndarray] | None = None
+    for what, source, radians, off_ns, pauses in moments:
+        silent, deadman = what == "silence", what != "let go"
+        for pause_ns in pauses:
+            now_ns, monotonic_ns = now_ns + pause_ns, monotonic_ns + pause_ns
+            assert door.deadman is not None
+            door.deadman.hear(deadman, monotonic_ns)
+            try:
+                if not silent:
+                    stamp_ns = now_ns + {"future": SECOND_NS, "backward": -20 * MS}.get(what, 0)
+                    values = np.full(DOF, np.nan) if what == "odd" else measured
+                    view = JointStateView(stamp_ns, JOINTS, values, NOTHING, NOTHING)
+                    door.measure(view, monotonic_ns, now_ns=now_ns)
+                if what == "engage":
+                    door.engage(source, now_ns, monotonic_ns)
+                elif what == "ask":
+                    times = np.array([100 * MS, 2 * SECOND_NS])
+                    view = TrajectoryView(now_ns, JOINTS, times, np.array([HOME + radians] * 2))
+                    door.targets(door.holder or source, view, now_ns)
+                elif what == "clear":
+                    door.clear_fault()
+            except LearnedArmError:
+                pass
+            now_ns += off_ns if what == "jump" else 0
+            command = door.step(now_ns, monotonic_ns)
+            assert door.holder is None or deadman
+            if command.sent_rad is None:
+                assert door.holder is None
+                before = None
+                continue
+            speed = np.zeros(DOF)
+            if before is not None:
+                speed = (command.sent_rad - before[0]) / (pause_ns / 1e9)
+                assert (np.abs(speed) <= LIMITS["velocity_rad_s"] * (1 + 1e-6)).all()
+                change = (speed - before[1]) / (pause_ns / 1e9)
+                assert (np.abs(change) <= LIMITS["acceleration_rad_s2"] * (1 + 1e-6)).all()
+            before, measured = (command.sent_rad, speed), command.sent_rad
+            if what == "jump" and abs(off_ns) > 50 * MS:
+                assert door.state in (State.STOPPED, State.FAULT)
+
+
 def test_requests_and_clamps_are_told() -> None:
     arm = Arm()
     arm.engage("policy")
