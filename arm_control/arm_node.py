@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from functools import partial
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState, Joy
+from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from arm_control.settings import declare_contract, declare_deadman, declare_source
 from learned_arm import cdr
 from learned_arm.commander import SOURCES, Command, Commander
-from learned_arm.contract import load_contract
+from learned_arm.deadman import Deadman, DeadmanSettings
+from learned_arm.door_state import State
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import with_first_tick
-from learned_arm.ros.node import is_lock_step, parameter, run
-from learned_arm.ros.sinks import CommandSinks
+from learned_arm.ros.node import is_lock_step, run
+from learned_arm.ros.sinks import HOLDS_THE_LAST, CommandSinks
+from learned_arm.watchdog import Watchdog
 
 _STATUS_PERIOD_S = 0.2
 _LOCK_STEP_PATIENCE_S = 5.0
+_ONE_MOMENT_NS = 5_000_000
+_WATCHDOG_PERIOD_S = 0.05
+_WATCHDOG_ROUNDS = 10
+_LAST_WORDS_S = 2.0
 _NOTHING = np.empty(0)
 
 
@@ -33,13 +45,11 @@ class ArmNode(Node):
 
     def __init__(self) -> None:
         super().__init__("arm_node")
-        name = parameter(
-            self, "contract", "pick_cube", "contract (name or YAML path) that names robot and tick rate", read_only=True
-        )
-        robot = parameter(self, "robot", "", "another robot file than the contract names", read_only=True)
-        parameter(self, "source", "", f"who ~/engage speaks for: {', '.join(SOURCES)}")
-        self._contract = load_contract(name, robot or None)
-        self._commander = Commander(self._contract.robot)
+        self._contract = declare_contract(self)
+        declare_source(self)
+        deadman = declare_deadman(self)
+        self._deadman = Deadman(deadman.timeout_s) if deadman.topic else None
+        self._commander = Commander(self._contract.robot, self._deadman)
         self._lock = threading.Lock()
         self._lock_step = is_lock_step(self)
         if self._lock_step and self._contract.period_ns % self._contract.robot.control_period_ns:
@@ -55,13 +65,17 @@ class ArmNode(Node):
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.small())
         for state in self._contract.robot.joint_states:
-            self.create_subscription(JointState, state.topic, self._on_joints, qos.small(), raw=True)
+            on_joints = partial(self._on_joints, state.topic)
+            self.create_subscription(JointState, state.topic, on_joints, qos.small(), raw=True)
+        self._watch_deadman(deadman)
         for source in SOURCES:
             topic = f"/arm/{source}/targets"
             self.create_subscription(JointTrajectory, topic, partial(self._on_targets, source), qos.small(), raw=True)
         self.create_service(SetBool, "~/engage", self._on_engage)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
+        if not self._lock_step:
+            self._warn_about_timeouts()
         self._pending_ns: int | None = None
         self._pending_since_s = 0.0
         self._last_stepped_ns = 0
@@ -72,8 +86,10 @@ class ArmNode(Node):
         self.create_timer(_STATUS_PERIOD_S, self._on_status_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._thread = None
         if not self._lock_step:
+            self._watchdog = Watchdog(_WATCHDOG_ROUNDS)
             self._thread = threading.Thread(target=self._run_in_real_time, name="control", daemon=True)
             self._thread.start()
+            threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
 
     def close(self) -> None:
         """End the control loop."""
@@ -84,12 +100,43 @@ class ArmNode(Node):
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds
 
-    def _on_joints(self, raw: bytes) -> None:
+    def _clocks(self) -> tuple[int, int]:
+        """ROS and monotonic time of one moment, ns."""
+        while True:
+            before_ns, now_ns, after_ns = time.monotonic_ns(), self._now_ns(), time.monotonic_ns()
+            # Interrupted between the two, they would look like a jump of one of them.
+            if after_ns - before_ns < _ONE_MOMENT_NS:
+                return now_ns, after_ns
+
+    def _watch_deadman(self, settings: DeadmanSettings) -> None:
+        deadman = self._deadman
+        if deadman is None:
+            return
+
+        def on_message(message: Any) -> None:
+            pressed = settings.pressed(message.buttons) if settings.kind == "joy" else bool(message.data)
+            with self._lock:
+                deadman.hear(pressed, time.monotonic_ns())
+
+        kind = Joy if settings.kind == "joy" else Bool
+        # Best effort, so that it matches every joystick driver; what is lost is repeated or counts as silence.
+        self.create_subscription(kind, settings.topic, on_message, qos_profile_sensor_data)
+
+    def _warn_about_timeouts(self) -> None:
+        for group in self._contract.robot.groups:
+            if group.command.adapter in HOLDS_THE_LAST:
+                self.get_logger().warning(
+                    f"group {group.name}: a {group.command.adapter} controller has no timeout and holds the last "
+                    "command when this node dies; a joint_trajectory controller ends with its short trajectory"
+                )
+
+    def _on_joints(self, topic: str, raw: bytes) -> None:
         view = None
         try:
             view = cdr.read_joint_state(raw)
+            now_ns = None if self._lock_step else self._now_ns()
             with self._lock:
-                self._commander.measure(view, time.monotonic_ns())
+                self._commander.measure(view, time.monotonic_ns(), topic=topic, now_ns=now_ns)
         except LearnedArmError as error:
             self.get_logger().error(f"joint states refused: {error}", throttle_duration_sec=1.0)
             if self._lock_step and self._commander.holder is not None:
@@ -133,6 +180,7 @@ class ArmNode(Node):
         tick_ns = self._pending_ns
         if tick_ns is None:
             return
+        self._commander.check_deadman(time.monotonic_ns())
         holder = self._commander.holder
         if holder is not None and tick_ns % self._contract.period_ns == 0:
             view = self._waiting.get(holder)
@@ -165,8 +213,19 @@ class ArmNode(Node):
                 # A step that was missed is left out: the next one knows how much time has passed.
                 due_s = time.monotonic()
             with self._lock:
-                command = self._commander.step(self._now_ns(), time.monotonic_ns())
+                command = self._commander.step(*self._clocks())
             self._publish(command)
+            self._watchdog.feed()
+
+    def _watch_loop(self) -> None:
+        while self._running and not self.finished:
+            time.sleep(_WATCHDOG_PERIOD_S)
+            if self._watchdog.check():
+                print(f"error: the control loop hung for {_WATCHDOG_ROUNDS * _WATCHDOG_PERIOD_S:g} s", file=sys.stderr)
+                self.exit_status, self.finished = 1, True
+                time.sleep(_LAST_WORDS_S)
+                # The loop may hold the lock that the orderly end needs.
+                os._exit(1)
 
     def _publish(self, command: Command) -> None:
         joints = self._contract.robot.joints
@@ -188,10 +247,7 @@ class ArmNode(Node):
         try:
             with self._lock:
                 if request.data:
-                    now_ns = self._lock_step_now_ns() if self._lock_step else self._now_ns()
-                    response.message = self._commander.engage(source, now_ns)
-                    if self._lock_step:
-                        response.message = with_first_tick(response.message, self._next_tick_ns())
+                    response.message = self._engage(source)
                     self._waiting.pop(source, None)
                     self._pending_since_s = time.monotonic()
                 else:
@@ -203,6 +259,13 @@ class ArmNode(Node):
         if self._lock_step:
             self._step_when_ready()
         return response
+
+    def _engage(self, source: str) -> str:
+        if not self._lock_step:
+            return self._commander.engage(source, self._now_ns(), time.monotonic_ns())
+        # Each tick is awaited there, so joint states are never silent; a person is.
+        self._commander.require_deadman(time.monotonic_ns())
+        return with_first_tick(self._commander.engage(source, self._lock_step_now_ns()), self._next_tick_ns())
 
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._lock:
@@ -225,12 +288,13 @@ class ArmNode(Node):
 
     def _publish_status(self) -> None:
         commander = self._commander
-        level = "ok" if commander.state.value in ("idle", "engaged", "holding") else "error"
+        level = {State.UNCONFIGURED: "warn", State.STOPPED: "error", State.FAULT: "error"}.get(commander.state, "ok")
         values = {
             "state": commander.state.value,
             "holder": commander.holder or "",
             "measured": commander.measured_rad is not None,
             "refused_targets": commander.refused_targets,
+            "time_faults": commander.time_faults,
             **{f"clamped_{name}": count for name, count in sorted(commander.clamp_counts.items())},
         }
         status = messages.status("arm_node", level, commander.reason or commander.state.value, values)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm.cdr import JointStateView, TrajectoryView
+from learned_arm.clock_watch import ClockWatch, TimeFaultError
+from learned_arm.deadman import Deadman
+from learned_arm.door_state import LATCHED, MOVING, DoorState, State
 from learned_arm.errors import LearnedArmError
+from learned_arm.measured import MeasuredArm
 from learned_arm.observation import JointOrder
 from learned_arm.robot import Robot
 from learned_arm.safety import SafetyFilter
@@ -29,16 +32,6 @@ _LONGEST_TIMELINE_NS = 120 * _SECOND_NS
 _MOVED_RAD = 0.005
 # A late step moves no further than this many steps in time would have.
 _MOST_PERIODS_A_STEP = 2
-
-
-class State(Enum):
-    """What the door is doing."""
-
-    IDLE = "idle"
-    ENGAGED = "engaged"
-    HOLDING = "holding"
-    STOPPED = "stopped"
-    FAULT = "fault"
 
 
 @dataclass(frozen=True)
@@ -60,96 +53,155 @@ class Command:
 
 @dataclass
 class Commander:
-    """Decides what the arm is told. Time is ROS time in nanoseconds unless a name says monotonic."""
+    """Decides what the arm is told. Time is ROS time in nanoseconds unless a name says monotonic.
+
+    Attributes:
+        robot: Its limits hold for every command.
+        deadman: The switch that must be held while anyone moves the arm; None where there is none.
+        holder: The source that has the lease.
+        clamp_counts: How often each limit changed a request.
+        refused_targets: Targets that could not be used.
+        time_faults: Jumps of the clock, and joint states stamped in the future or backward.
+    """
 
     robot: Robot
-    state: State = State.IDLE
+    deadman: Deadman | None = None
     holder: str | None = None
-    reason: str = ""
     clamp_counts: Counter[str] = field(default_factory=Counter)
     refused_targets: int = 0
+    time_faults: int = 0
 
     def __post_init__(self) -> None:
         self.safety = SafetyFilter(self.robot)
-        self._order = JointOrder(self.robot.joints)
+        self._door = DoorState()
+        self._arm = MeasuredArm(self.robot)
+        self._clock = ClockWatch()
         self._target_orders = {source: JointOrder(self.robot.joints) for source in SOURCES}
         self._timeline: Timeline | None = None
         self._last_ns: int | None = None
-        self._measured: NDArray[np.float64] | None = None
-        self._measured_monotonic_ns = 0
+        self._last_monotonic_ns: int | None = None
         self._at_release: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-        self._max_age_ns = round(min(each.max_age_s for each in self.robot.joint_states) * _SECOND_NS)
+
+    @property
+    def state(self) -> State:
+        """What the door is doing."""
+        return self._door.state
+
+    @property
+    def reason(self) -> str:
+        """Why it is in this state."""
+        return self._door.reason
 
     @property
     def measured_rad(self) -> NDArray[np.float64] | None:
         """Newest measured positions in joint order."""
-        return self._measured
+        return self._arm.position_rad
 
     @property
     def moving_allowed(self) -> bool:
         """Whether a source may move the arm now."""
-        return self.state in (State.ENGAGED, State.HOLDING)
+        return self.state in MOVING
 
-    def measure(self, view: JointStateView, monotonic_ns: int) -> None:
+    def measure(
+        self, view: JointStateView, monotonic_ns: int, *, topic: str | None = None, now_ns: int | None = None
+    ) -> None:
         """Take a measured joint state.
 
-        Raises:
-            LearnedArmError: A joint is missing, named twice or not finite; the state then stays as it was.
-        """
-        self._measured = self._order.positions(view.names, view.position)
-        self._measured_monotonic_ns = monotonic_ns
+        Args:
+            view: The message.
+            monotonic_ns: When it was received.
+            topic: Where it came from, by default the robot's first topic.
+            now_ns: ROS time, to check the stamp against; None in lock-step, where the stamp is the time.
 
-    def engage(self, source: str, now_ns: int) -> str:
+        Raises:
+            LearnedArmError: A joint is missing, named twice or not finite, or the stamp is of no use; the measured
+                state then stays as it was. A stamp of the future or backward also disarms.
+        """
+        try:
+            self._arm.take(topic or self.robot.joint_states[0].topic, view, monotonic_ns, now_ns)
+        except TimeFaultError as error:
+            self._disarm(str(error))
+            raise
+        if self.measured_rad is not None:
+            self._door.on("measured")
+
+    def engage(self, source: str, now_ns: int, monotonic_ns: int | None = None) -> str:
         """Give a source the lease.
+
+        Args:
+            source: Who asks.
+            now_ns: ROS time.
+            monotonic_ns: Monotonic time, to ask for fresh joint states and a held deadman; None leaves both out.
 
         Returns:
             What happened, in words.
 
         Raises:
-            LearnedArmError: The source is unknown, another holds the lease, or the door is stopped or in fault.
+            LearnedArmError: The source is unknown, another holds the lease, the door is stopped or in fault, the arm
+                is not measured or stands outside its limits, or the deadman is not held.
         """
         if source not in SOURCES:
             raise LearnedArmError("unknown source", got=source, allowed=list(SOURCES))
-        if self.state in (State.STOPPED, State.FAULT):
+        if self.state in LATCHED:
             raise LearnedArmError(f"{self.state.value}: {self.reason}", allowed="call ~/clear_fault first")
-        if self._measured is None:
+        if self.measured_rad is None:
             raise LearnedArmError(
                 "no measured joint state yet", allowed=[each.topic for each in self.robot.joint_states]
             )
         if self.holder == source:
             return f"{source} already holds the lease"
+        if monotonic_ns is not None:
+            self._require_fresh(monotonic_ns)
+            self.require_deadman(monotonic_ns)
         taken_from = self.holder
         if taken_from is not None and _RANK[source] <= _RANK[taken_from]:
             raise LearnedArmError("the lease is taken", got=source, allowed=f"{taken_from} must release it first")
         # An arm that still brakes goes on from the command in force, with its speed.
         if self._last_ns is None:
-            self.safety.start(self._starting_position())
-            self._last_ns = now_ns
-        self.holder, self.state, self._timeline = source, State.HOLDING, None
-        self.reason = f"{source} engaged" + (f", taken from {taken_from}" if taken_from else "")
+            start = self._starting_position()
+            self._require_inside(start)
+            self.safety.start(start)
+            self._last_ns, self._last_monotonic_ns = now_ns, monotonic_ns
+        self.holder, self._timeline = source, None
+        self._door.on("engage", f"{source} engaged" + (f", taken from {taken_from}" if taken_from else ""))
         return self.reason
 
     def release(self, source: str) -> str:
         """Give the lease back; the arm brakes and stays."""
         if self.holder != source:
             return f"{source} does not hold the lease"
-        self._let_go(State.IDLE, f"released by {source}")
+        self._let_go("release", f"released by {source}")
         return self.reason
 
     def stop(self, reason: str) -> None:
         """Take the lease from whoever has it; needs `clear_fault` before anyone may engage again."""
-        self._let_go(State.STOPPED, reason)
+        self._let_go("stop", reason)
 
     def fault(self, reason: str) -> None:
         """Latch a fault: brake, hold, refuse every source until it is cleared."""
-        if self.state is not State.FAULT:
-            self._let_go(State.FAULT, reason)
+        self._let_go("fault", reason)
 
     def clear_fault(self) -> str:
-        """Leave stopped or fault for idle; nothing moves."""
-        if self.state in (State.STOPPED, State.FAULT):
-            self.state, self.reason = State.IDLE, "cleared"
+        """Leave stopped or fault; nothing moves."""
+        self._door.on("clear", "cleared")
         return self.state.value
+
+    def require_deadman(self, monotonic_ns: int) -> None:
+        """Raise unless the deadman, where there is one, is held.
+
+        Raises:
+            LearnedArmError: It is released, silent or was never heard.
+        """
+        if self.deadman is not None:
+            self.deadman.require(monotonic_ns)
+
+    def check_deadman(self, monotonic_ns: int) -> None:
+        """Take the lease from whoever has it when the deadman is not held; the arm brakes and stays."""
+        if self.deadman is None or self.holder is None:
+            return
+        problem = self.deadman.problem(monotonic_ns)
+        if problem:
+            self._let_go("release", f"{problem}, lease taken from {self.holder}")
 
     def targets(self, source: str, view: TrajectoryView, now_ns: int) -> bool:
         """Take a source's timeline; True when it is in force.
@@ -171,24 +223,31 @@ class Commander:
 
         Args:
             now_ns: The tick in ROS time.
-            monotonic_ns: Monotonic time, to see joint states that stopped arriving; None in lock-step.
+            monotonic_ns: Monotonic time, to see what fell silent and a clock that jumps; None in lock-step.
         """
-        if self._last_ns is None or self._measured is None:
+        if monotonic_ns is not None:
+            self._watch(now_ns, monotonic_ns)
+        measured = self.measured_rad
+        if self._last_ns is None or measured is None:
             return Command(now_ns, None, None)
-        if monotonic_ns is not None and self.holder is not None:
-            silent_ns = monotonic_ns - self._measured_monotonic_ns
-            if silent_ns > self._max_age_ns:
-                self.fault(f"joint states silent for {silent_ns / 1e6:.0f} ms, allowed {self._max_age_ns / 1e6:.0f} ms")
         if self.holder is None and self.safety.at_rest:
             self._keep_place()
             return Command(now_ns, None, None)
         requested = self._timeline.at(now_ns) if self._timeline is not None and self.holder is not None else None
         if self.moving_allowed:
-            self.state = State.ENGAGED if requested is not None else State.HOLDING
-        elapsed_ns = min(now_ns - self._last_ns, _MOST_PERIODS_A_STEP * self.robot.control_period_ns)
-        step = self.safety.step(requested, self._measured, elapsed_ns / 1e9)
-        self._last_ns = now_ns
+            self._door.on("follow" if requested is not None else "hold")
+        elapsed_ns = now_ns - self._last_ns
+        if monotonic_ns is not None and self._last_monotonic_ns is not None:
+            # The arm moves in time that passes, also while the clock is being set.
+            elapsed_ns = monotonic_ns - self._last_monotonic_ns
+        elapsed_ns = min(elapsed_ns, _MOST_PERIODS_A_STEP * self.robot.control_period_ns)
+        not_viable = self.safety.not_viable
+        step = self.safety.step(requested, measured, elapsed_ns / 1e9)
+        self._last_ns, self._last_monotonic_ns = now_ns, monotonic_ns
         self.clamp_counts.update(step.clamps)
+        if "not_viable" in step.clamps:
+            lost = [joint for joint, bad in zip(self.robot.joints, not_viable, strict=True) if bad]
+            self.fault(f"braking cannot keep the limits of {', '.join(lost)}")
         return Command(now_ns, requested, step.sent_rad, step.clamps)
 
     def _accept(self, source: str, view: TrajectoryView, now_ns: int) -> None:
@@ -217,19 +276,60 @@ class Commander:
             in_force = at_point(now_ns, self.safety.position_rad)
         self._timeline = in_force.followed_by(timeline, now_ns)
 
-    def _starting_position(self) -> NDArray[np.float64]:
-        """The command that the driver still holds, where the arm has not been moved since; else where the arm is."""
-        assert self._measured is not None
-        if self._at_release is None:
-            return self._measured
-        sent, measured = self._at_release
-        moved = np.abs(self._measured - measured).max() > _MOVED_RAD
-        return self._measured if moved else sent
+    def _watch(self, now_ns: int, monotonic_ns: int) -> None:
+        try:
+            self._clock.see(now_ns, monotonic_ns)
+        except TimeFaultError as error:
+            self._disarm(str(error))
+        self.check_deadman(monotonic_ns)
+        silence = self._arm.silence(monotonic_ns) if self.holder is not None else ""
+        if silence:
+            self.fault(silence)
 
-    def _let_go(self, state: State, reason: str) -> None:
-        self.holder, self.state, self.reason, self._timeline = None, state, reason, None
+    def _disarm(self, reason: str) -> None:
+        """Time cannot be trusted: nobody goes on, and whoever wants to must arm again."""
+        self.time_faults += 1
+        if self.holder is not None:
+            self.stop(reason)
+
+    def _require_fresh(self, monotonic_ns: int) -> None:
+        silence = self._arm.silence(monotonic_ns)
+        if silence:
+            raise LearnedArmError(silence, allowed="fresh joint states on every topic")
+
+    def _require_inside(self, position_rad: NDArray[np.float64]) -> None:
+        outside = self.safety.outside(position_rad)
+        if outside.any():
+            joint = self.robot.joints[int(np.argmax(outside))]
+            low, high = self.robot.limit("position_rad")[np.argmax(outside)]
+            raise LearnedArmError(
+                f"{joint} outside its limits",
+                got=float(position_rad[np.argmax(outside)]),
+                allowed=f"[{low}, {high}]; move it back by other means",
+            )
+
+    def _starting_position(self) -> NDArray[np.float64]:
+        """Per group the command that the driver still holds, where nobody has moved it since; else where it is.
+
+        A group that has come closer to its command was moved by its driver: jaws that still closed at the release.
+        """
+        measured = self.measured_rad
+        assert measured is not None
+        start = measured.copy()
+        if self._at_release is not None:
+            sent, then = self._at_release
+            pushed = np.abs(measured - sent) > np.abs(then - sent) + _MOVED_RAD
+            for place in self.robot.slices.values():
+                if not pushed[place].any():
+                    start[place] = sent[place]
+        return start
+
+    def _let_go(self, event: str, reason: str) -> None:
+        if self._door.on(event, reason):
+            self.holder, self._timeline = None, None
 
     def _keep_place(self) -> None:
-        if self._measured is not None and self._last_ns is not None:
-            self._at_release = (self.safety.position_rad.copy(), self._measured.copy())
+        measured = self.measured_rad
+        if measured is not None and self._last_ns is not None:
+            self._at_release = (self.safety.position_rad.copy(), measured.copy())
             self._last_ns = None

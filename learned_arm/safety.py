@@ -4,6 +4,9 @@ The filter keeps the last command and its velocity. Each step it computes, per j
 keeps all limits *and from which braking still ends inside the position limits*, whatever the length of later steps. A
 target inside that interval that can also be followed on passes unchanged; any other is approached as fast as the
 limits allow without running past it.
+
+A state from which braking cannot keep the limits any more is not viable: then every joint brakes as strongly as it may
+and the step says `not_viable`.
 """
 
 from __future__ import annotations
@@ -14,10 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 
 Vector = NDArray[np.float64]
 _ROUNDING = 1e-9
+# What rounding may add to a braking distance or a speed, rad and rad/s.
+_VIABLE_ROUNDING = 1e-6
+# An encoder may read this much past a limit; an arm further outside needs a hand, not a command.
+OUTSIDE_RAD = 0.02
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,31 @@ class SafetyFilter:
         self._last_target: Vector | None = None
 
     def start(self, position_rad: Vector) -> None:
-        """Begin at rest at a position, shape (dof,)."""
+        """Begin at rest at a position, shape (dof,).
+
+        Raises:
+            LearnedArmError: It is not finite.
+        """
+        if not np.isfinite(position_rad).all():
+            raise LearnedArmError("start not finite", got=np.asarray(position_rad).tolist(), allowed="finite positions")
         self.position_rad = np.array(position_rad, dtype=np.float64)
         self.velocity_rad_s = np.zeros_like(self.position_rad)
         self._last_target = None
+
+    @property
+    def not_viable(self) -> NDArray[np.bool_]:
+        """Joints that braking along the limit would not stop inside their position limits, shape (dof,)."""
+        ahead = np.where(self.velocity_rad_s > 0.0, self.high - self.position_rad, self.position_rad - self.low)
+        braking = self.velocity_rad_s**2 / (2.0 * self.acceleration)
+        return (
+            ((self.velocity_rad_s != 0.0) & (braking > np.maximum(ahead, 0.0) + _VIABLE_ROUNDING))
+            | (np.abs(self.velocity_rad_s) > self.velocity * (1.0 + _VIABLE_ROUNDING) + _VIABLE_ROUNDING)
+            | self.outside(self.position_rad)
+        )
+
+    def outside(self, position_rad: Vector) -> NDArray[np.bool_]:
+        """Joints that stand further outside their limits than an encoder errs, or nowhere, shape (dof,)."""
+        return ~((position_rad >= self.low - OUTSIDE_RAD) & (position_rad <= self.high + OUTSIDE_RAD))
 
     @property
     def at_rest(self) -> bool:
@@ -79,6 +108,8 @@ class SafetyFilter:
         if not (dt_s > 0.0 and math.isfinite(dt_s)):
             return SafeStep(self.position_rad.copy(), ("dt",))
         clamps: list[str] = []
+        if self.not_viable.any():
+            return self._brake(dt_s)
         if target_rad is not None and not (np.isfinite(target_rad).all() and np.isfinite(measured_rad).all()):
             clamps.append("not_finite")
             target_rad = None
@@ -112,6 +143,13 @@ class SafetyFilter:
         position = np.where(passes, near, self.position_rad + velocity * dt_s)
         return self._take(position, velocity, clamps)
 
+    def _brake(self, dt_s: float) -> SafeStep:
+        self._last_target = None
+        speed = np.maximum(np.abs(self.velocity_rad_s) - self.acceleration * dt_s, 0.0)
+        velocity = np.copysign(speed, self.velocity_rad_s)
+        self.position_rad, self.velocity_rad_s = self.position_rad + velocity * dt_s, velocity
+        return SafeStep(self.position_rad.copy(), ("not_viable",))
+
     def _speed_to(self, place: Vector, dt_s: float) -> Vector:
         return braking_speed(np.abs(place - self.position_rad), self.acceleration, dt_s)
 
@@ -124,5 +162,7 @@ class SafetyFilter:
         return found or ["braking"]
 
     def _take(self, position: Vector, velocity: Vector, clamps: list[str]) -> SafeStep:
-        self.position_rad, self.velocity_rad_s = position, velocity
-        return SafeStep(position.copy(), tuple(clamps))
+        # The last bit of a sum may lie past a limit that the sum keeps.
+        low, high = np.minimum(self.low, self.position_rad), np.maximum(self.high, self.position_rad)
+        self.position_rad, self.velocity_rad_s = np.clip(position, low, high), velocity
+        return SafeStep(self.position_rad.copy(), tuple(clamps))

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from learned_arm.errors import LearnedArmError
@@ -30,6 +31,21 @@ def parameter(node: Any, name: str, default: Any, description: str, *, read_only
         return node.declare_parameter(name, default, descriptor).value
     except InvalidParameterTypeException as error:
         raise LearnedArmError(f"parameter {name}: {error}", allowed=f"a value like {default!r}") from error
+
+
+def check_when_set(node: Any, name: str, check: Callable[[Any], object]) -> None:
+    """Refuse, with everything set beside it, a value of a parameter that a check does not let pass."""
+
+    def on_set(changes: Sequence[Parameter]) -> SetParametersResult:
+        try:
+            for each in changes:
+                if each.name == name:
+                    check(each.value)
+        except LearnedArmError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(on_set)
 
 
 def is_lock_step(node: Any) -> bool:

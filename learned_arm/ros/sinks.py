@@ -14,6 +14,8 @@ from learned_arm.timeline import at_point
 
 # A trajectory controller interpolates to the point; two periods bridge a late tick and still end soon without us.
 _TRAJECTORY_PERIODS = 2
+# Adapters whose controller goes on with the last command for ever when no other comes.
+HOLDS_THE_LAST = ("forward_position",)
 
 
 class CommandSinks:

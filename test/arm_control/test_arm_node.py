@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ class Bench:
         self.door = RemoteNode(self.node, "/arm_node")
         self._joints = self.node.create_publisher(JointState, "/joint_states", qos.small())
         self.position, self.order = HOME.copy(), tuple(range(DOF))
+        self._added: dict[str, Any] = {}
         self.commands: dict[str, list[Any]] = {group.name: [] for group in contract.robot.groups}
         self.sent, self.requested, self.states = [], [], list[tuple[str, dict[str, str]]]()
         kinds = {"forward_position": Float64MultiArray, "joint_trajectory": JointTrajectory}
@@ -124,6 +126,23 @@ class Bench:
         """Publish joint states at the control rate until the returned function is called."""
         timer = self.node.create_timer(CONTROL_NS / 1e9, lambda: self.publish(self.now_ns))
         return lambda: self.node.destroy_timer(timer)
+
+    def add_joints(self, topic: str, order: Sequence[int]) -> None:
+        """Publish some joints on a topic of their own, at the control rate."""
+        from sensor_msgs.msg import JointState
+
+        from learned_arm.ros import qos
+
+        out, names = self.node.create_publisher(JointState, topic, qos.small()), [JOINTS[index] for index in order]
+
+        def publish() -> None:
+            out.publish(self._messages.joint_state(self.now_ns, names, self.position[list(order)]))
+
+        self._added[topic] = self.node.create_timer(CONTROL_NS / 1e9, publish)
+
+    def silence(self, topic: str) -> None:
+        """Stop what `add_joints` began."""
+        self.node.destroy_timer(self._added.pop(topic))
 
     def ask(self, call: Callable[[Callable[[bool, str], None]], None]) -> tuple[bool, str]:
         """Call a service and wait for its answer."""
@@ -247,12 +266,128 @@ def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(
     each.wait(lambda: each.values["state"] == "fault")
     assert "silent" in each.states[-1][0]
     assert "clear_fault first" in each.ask(each.sources["policy"].engage)[1]
+    assert each.trigger("clear_fault") == (True, "ready")
+    assert "silent" in each.ask(each.sources["policy"].engage)[1]
     each.drive()
-    assert each.trigger("clear_fault") == (True, "idle")
+    each.spin(0.2)
     assert each.ask(each.sources["policy"].engage)[0]
     assert each.trigger("stop")[0]
     each.wait(lambda: each.values["state"] == "stopped")
     assert each.ask(each.sources["policy"].engage)[0] is False
+
+
+class Switch:
+    """A deadman on a topic: repeats itself until it is unplugged."""
+
+    def __init__(self, each: Bench, kind: str) -> None:
+        from sensor_msgs.msg import Joy
+        from std_msgs.msg import Bool
+
+        from learned_arm.ros import qos
+
+        self.pressed, self._kind, self._make = True, kind, {"joy": Joy, "bool": Bool}[kind]
+        self._each, self._out = each, each.node.create_publisher(self._make, "/deadman", qos.small())
+        self._timer = each.node.create_timer(0.05, self._repeat)
+
+    def unplug(self) -> None:
+        self._each.node.destroy_timer(self._timer)
+
+    def _repeat(self) -> None:
+        if self._kind == "joy":
+            self._out.publish(self._make(buttons=[0, 1, int(self.pressed)]))
+        else:
+            self._out.publish(self._make(data=self.pressed))
+
+
+@pytest.mark.parametrize(("kind", "end"), [("joy", "released"), ("bool", "silent")])
+def test_without_the_deadman_the_lease_is_taken_and_the_arm_brakes(
+    bench: Callable[..., Bench], patient: Path, kind: str, end: str
+) -> None:
+    each = bench(
+        patient, deadman_topic="/deadman", deadman_type=kind, deadman_button=2, deadman_timeout_s=1.0
+    )
+    each.drive()
+    each.wait(lambda: each.values["state"] == "ready")
+    assert "deadman never heard" in each.ask(each.sources["policy"].engage)[1]
+    switch = Switch(each, kind)
+    each.wait(lambda: each.ask(each.sources["policy"].engage)[0])
+    start_ns = each.now_ns
+    each.sources["policy"].send(start_ns, ramp(start_ns, 20.0))
+    each.wait(lambda: each.values["state"] == "engaged")
+    if end == "silent":
+        switch.unplug()
+    else:
+        switch.pressed = False
+    each.wait(lambda: each.values["state"] == "ready")
+    assert f"deadman {end}" in each.states[-1][0] and each.values["holder"] == ""
+    each.spin(0.3)
+    count = len(each.sent)
+    each.spin(0.2)
+    assert len(each.sent) == count
+    assert f"deadman {end}" in each.ask(each.sources["policy"].engage)[1]
+
+
+@pytest.mark.parametrize(("off_ns", "words"), [(10 * SECOND_NS, "in the future"), (-10 * SECOND_NS, "backward")])
+def test_in_real_time_joint_states_of_another_time_disarm(
+    bench: Callable[..., Bench], patient: Path, off_ns: int, words: str
+) -> None:
+    each = bench(patient)
+    stop = each.drive()
+    each.wait(lambda: each.values["state"] == "ready")
+    assert each.ask(each.sources["policy"].engage)[0]
+    stop()
+    each.publish(each.now_ns + off_ns, position=HOME + 1.0)
+    each.wait(lambda: each.values["state"] == "stopped")
+    assert words in each.states[-1][0] and each.values["time_faults"] == "1"
+    assert all((view.position == HOME).all() for view in each.sent)
+    each.drive()
+    assert "clear_fault first" in each.ask(each.sources["policy"].engage)[1]
+    assert each.trigger("clear_fault") == (True, "ready")
+    assert each.ask(each.sources["policy"].engage)[0]
+
+
+def test_joint_states_of_two_topics_must_both_be_fresh(
+    bench: Callable[..., Bench], patient: Path, tmp_path: Path
+) -> None:
+    content = yaml.safe_load(patient.read_text())
+    content["robot"]["joint_states"].append({"topic": "/gripper/joint_states", "max_age_s": 1.5})
+    path = tmp_path / "two_topics.yaml"
+    path.write_text(yaml.safe_dump(content))
+    each = bench(path)
+    each.order = tuple(range(6))
+    each.drive()
+    each.spin(0.3)
+    assert each.values["state"] == "unconfigured" and each.values["measured"] == "False"
+    each.add_joints("/gripper/joint_states", [6])
+    each.wait(lambda: each.values["state"] == "ready")
+    assert each.ask(each.sources["policy"].engage)[0]
+    each.silence("/gripper/joint_states")
+    each.wait(lambda: each.values["state"] == "fault")
+    assert "joint states of /gripper/joint_states silent" in each.states[-1][0]
+
+
+def test_a_source_that_is_none_is_refused_as_a_whole(bench: Callable[..., Bench]) -> None:
+    from std_srvs.srv import SetBool
+
+    each = bench(use_sim_time=True)
+    each.tick(SECOND_NS + CONTROL_NS)
+    assert each.ask(each.sources["policy"].engage)[0]
+    each.door.prepare(engage=SetBool)
+    each.wait(lambda: each.door.ready)
+    for changes in ({"source": "ghost"}, {"source": "teleop", "deadman_timeout_s": 1.0}):
+        request = SetBool.Request(data=True)
+        accepted, words = each.ask(lambda answer: each.door.call("engage", request, answer, changes))  # noqa: B023
+        assert not accepted and words.startswith("/arm_node refused parameters: ")
+    # Still the policy's.
+    assert each.ask(lambda answer: each.door.call("engage", SetBool.Request(data=False), answer)) == (
+        True,
+        "released by policy",
+    )
+
+
+def test_controllers_without_a_timeout_are_warned_of(bench: Callable[..., Bench], spawn: Any) -> None:
+    bench()
+    assert spawn.processes[-1].output().count("a forward_position controller has no timeout") == 2
 
 
 def test_in_lock_step_each_joint_state_has_one_answer_and_targets_are_awaited(
@@ -327,6 +462,32 @@ def test_it_ends_when_asked_to(bench: Callable[..., Bench], spawn: Any) -> None:
         assert process.wait() == 0, process.output()
 
 
+HANGS = """
+import time
+from arm_control.arm_node import ArmNode
+from learned_arm.ros.node import run
+
+class Hangs(ArmNode):
+    count = 0
+
+    def _publish(self, command):
+        self.count += 1
+        if self.count == 100:
+            print("hangs", flush=True)
+            with self._lock:
+                time.sleep(60.0)
+        super()._publish(command)
+
+raise SystemExit(run(Hangs, []))
+"""
+
+
+def test_a_control_loop_that_hangs_ends_the_process_also_with_the_lock_in_its_hands(spawn: Any) -> None:
+    process = spawn(sys.executable, "-c", HANGS, name="hangs")
+    assert process.wait() == 1, process.output()
+    assert "error: the control loop hung for 0.5 s" in process.output().split("hangs")[1]
+
+
 def test_what_it_cannot_run_with_ends_in_one_line(spawn: Any, tmp_path: Path) -> None:
     path = tmp_path / "thirds.yaml"
     path.write_text(yaml.safe_dump({**CONTRACT.canonical(), "rate_hz": 30}))
@@ -336,6 +497,11 @@ def test_what_it_cannot_run_with_ends_in_one_line(spawn: Any, tmp_path: Path) ->
             "error: no such entry in contracts; got no_such_task; allowed: ['pick_cube'",
         ),
         ({"contract": 5}, "error: parameter contract: "),
+        ({"source": "ghost"}, "error: parameter source: unknown value; got ghost; allowed: ['', 'teleop'"),
+        ({"deadman_topic": "joy"}, "error: parameter deadman_topic: not an absolute topic name; got joy"),
+        ({"deadman_type": "twist"}, "error: parameter deadman_type: unknown value; got twist"),
+        ({"deadman_button": -1}, "error: parameter deadman_button: not an integer in range; got -1"),
+        ({"deadman_timeout_s": 0.0}, "error: parameter deadman_timeout_s: not a number in range; got 0.0"),
         ({"contract": "pick_cube", "robot": "nobody"}, "error: no such entry in robots; got nobody"),
         (
             {"contract": path, "use_sim_time": True},

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learned_arm.cdr import JointStateView, TrajectoryView
-from learned_arm.commander import SOURCES, Command, Commander, State
+from learned_arm.commander import SOURCES, Command, Commander
+from learned_arm.deadman import Deadman
+from learned_arm.door_state import State
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
 
@@ -96,7 +98,8 @@ def test_nothing_goes_out_without_a_lease() -> None:
     arm = Arm()
     assert not arm.ask("policy", (0.5, moved()))
     assert all(command.sent_rad is None and command.requested_rad is None for command in arm.run(0.1))
-    assert arm.door.state is State.IDLE and not arm.door.moving_allowed
+    assert arm.door.state is State.READY and not arm.door.moving_allowed
+    assert Commander(ROBOT).state is State.UNCONFIGURED
 
 
 @pytest.mark.parametrize("other", [source for source in SOURCES if source != "replay"])
@@ -250,7 +253,7 @@ def test_stop_and_fault_last_until_they_are_cleared(moving: Arm, end: str, state
             LearnedArmError, match=f"{state.value}: a reason; allowed: call ~/clear_fault first"
         ):
             moving.engage(source)
-    assert moving.door.clear_fault() == "idle"
+    assert moving.door.clear_fault() == "ready"
     moving.run(0.5)
     assert moving.step().sent_rad is None
     moving.engage("policy")
@@ -283,6 +286,111 @@ def test_joint_states_that_are_refused_count_as_silence(moving: Arm) -> None:
     assert moving.door.state is State.FAULT
 
 
+def test_from_a_state_that_is_not_viable_it_brakes_as_strongly_as_it_may_and_latches_a_fault(moving: Arm) -> None:
+    moving.door.safety.velocity_rad_s[1] = speed = 2 * LIMITS["velocity_rad_s"][1]
+    before = moving.sent[-1]
+    for count in range(1, 6):
+        sent = moving.step().sent_rad
+        assert sent is not None
+        speed -= LIMITS["acceleration_rad_s2"][1] * PERIOD_NS / 1e9
+        np.testing.assert_allclose(sent[1] - before[1], speed * PERIOD_NS / 1e9)
+        before = sent
+        assert moving.door.clamp_counts["not_viable"] == count
+        assert moving.door.state is State.FAULT and moving.door.holder is None
+    assert moving.door.reason == "braking cannot keep the limits of shoulder_lift_joint"
+    moving.run(2.0)
+    assert moving.door.state is State.FAULT and moving.step().sent_rad is None
+    with pytest.raises(LearnedArmError, match="fault: braking cannot keep"):
+        moving.engage("teleop")
+
+
+def test_an_arm_outside_its_limits_is_not_engaged() -> None:
+    arm = Arm()
+    arm.measured[0] = 6.31
+    arm.measure()
+    with pytest.raises(LearnedArmError, match=r"shoulder_pan_joint outside its limits; got 6\.31; allowed: \[-6\.28"):
+        arm.engage("teleop")
+    arm.measured[GRIPPER], arm.measured[0] = -0.01, 0.0
+    arm.measure()
+    arm.engage("teleop")
+    assert arm.step().sent_rad is not None
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_without_the_deadman_the_lease_is_gone_and_the_arm_brakes(silent: bool) -> None:
+    arm = Arm()
+    arm.door.deadman = deadman = Deadman(0.1)
+    with pytest.raises(LearnedArmError, match="deadman never heard"):
+        arm.door.engage("policy", arm.now_ns, arm.now_ns)
+    deadman.hear(True, arm.now_ns)
+    arm.door.engage("policy", arm.now_ns, arm.now_ns)
+    arm.ask("policy", (0.5, moved()), (5.0, moved()))
+    for _ in range(25):
+        deadman.hear(True, arm.now_ns)
+        arm.step()
+    assert arm.door.state is State.ENGAGED and not arm.door.safety.at_rest
+    if silent:
+        arm.run(0.12)
+        assert arm.door.reason.startswith("deadman silent for 1")
+    else:
+        deadman.hear(False, arm.now_ns)
+        arm.step()
+        assert arm.door.reason == "deadman released, lease taken from policy"
+    assert arm.door.state is State.READY and arm.door.holder is None
+    assert not arm.ask("policy", (0.5, moved()))
+    arm.run(0.5)
+    assert arm.door.safety.at_rest and arm.step().sent_rad is None
+    arm.assert_smooth(HOME)
+    # Pressed again, nothing moves before somebody engages again.
+    deadman.hear(True, arm.now_ns)
+    assert arm.step().sent_rad is None
+    arm.door.engage("policy", arm.now_ns, arm.now_ns)
+
+
+@pytest.mark.parametrize("jump_ns", [60 * MS, 10 * SECOND_NS, -60 * MS, -10 * SECOND_NS])
+def test_a_clock_that_is_set_disarms_and_the_arm_brakes_in_time_that_passes(moving: Arm, jump_ns: int) -> None:
+    monotonic_ns = moving.now_ns
+    moving.now_ns += jump_ns
+    for _ in range(60):
+        moving.now_ns, monotonic_ns = moving.now_ns + PERIOD_NS, monotonic_ns + PERIOD_NS
+        view = JointStateView(moving.now_ns, JOINTS, moving.measured, NOTHING, NOTHING)
+        moving.door.measure(view, monotonic_ns)
+        sent = moving.door.step(moving.now_ns, monotonic_ns).sent_rad
+        assert moving.door.state is State.STOPPED and moving.door.holder is None
+        if sent is not None:
+            moving.sent.append(sent)
+    assert moving.door.reason.startswith("the clock jumped; got ") and moving.door.time_faults == 1
+    assert sent is None and moving.door.safety.at_rest
+    moving.assert_smooth(HOME)
+
+
+@pytest.mark.parametrize(
+    ("off_ns", "words"), [(10 * SECOND_NS, "stamped in the future"), (-20 * MS, "stamps run backward")]
+)
+def test_joint_states_of_another_time_disarm(moving: Arm, off_ns: int, words: str) -> None:
+    def measure(stamp_ns: int) -> None:
+        view = JointStateView(stamp_ns, JOINTS, moving.measured, NOTHING, NOTHING)
+        moving.door.measure(view, moving.now_ns, now_ns=moving.now_ns)
+
+    measure(moving.now_ns)
+    assert moving.door.state is State.ENGAGED
+    with pytest.raises(LearnedArmError, match=words):
+        measure(moving.now_ns + off_ns)
+    assert moving.door.state is State.STOPPED and words in moving.door.reason
+    moving.run(0.5)
+    moving.assert_smooth(HOME)
+    moving.door.clear_fault()
+    measure(moving.now_ns)
+    moving.engage("policy")
+
+
+def test_in_real_time_only_a_fresh_arm_is_engaged(moving: Arm) -> None:
+    moving.door.release("policy")
+    with pytest.raises(LearnedArmError, match="joint states silent for 51 ms"):
+        moving.door.engage("policy", moving.now_ns, moving.now_ns + 51 * MS)
+    moving.door.engage("policy", moving.now_ns, moving.now_ns + 50 * MS)
+
+
 def test_engaging_asks_for_a_measured_arm() -> None:
     with pytest.raises(LearnedArmError, match=r"no measured joint state yet; allowed: \['/joint_states'\]"):
         Commander(ROBOT).engage("policy", 0)
@@ -302,6 +410,25 @@ def test_engaged_again_an_unmoved_gripper_keeps_its_squeeze() -> None:
     assert arm.measured[GRIPPER] == 0.5
     arm.engage("policy")
     np.testing.assert_array_equal(arm.step().sent_rad, closed)
+
+
+def test_jaws_that_still_closed_at_the_release_keep_their_squeeze_while_a_moved_arm_begins_where_it_is() -> None:
+    arm = Arm()
+    arm.blocked[GRIPPER] = 0.3
+    closed = HOME.copy()
+    closed[GRIPPER] = 0.8
+    arm.engage("teleop")
+    arm.ask("teleop", (0.6, closed), (1.0, closed))
+    arm.run(1.0)
+    arm.door.release("teleop")
+    arm.run(0.5)
+    arm.blocked, arm.measured = {}, moved(0.1)
+    arm.measured[GRIPPER] = 0.5
+    arm.measure()
+    arm.engage("policy")
+    expected = moved(0.1)
+    expected[GRIPPER] = 0.8
+    np.testing.assert_array_equal(arm.step().sent_rad, expected)
 
 
 def test_engaged_again_a_moved_arm_begins_where_it_is() -> None:
@@ -366,6 +493,61 @@ def test_whatever_sources_do_nobody_else_moves_the_arm_and_it_moves_smoothly(mom
             assert (np.abs(speed) <= LIMITS["velocity_rad_s"] * (1 + 1e-6)).all()
             change = np.diff(speed, axis=0) / (PERIOD_NS / 1e9)
             assert (np.abs(change) <= LIMITS["acceleration_rad_s2"] * (1 + 1e-6)).all()
+
+
+HOSTILE = st.tuples(
+    st.sampled_from(["ask", "engage", "ask", "jump", "future", "backward", "silence", "let go", "odd", "clear"]),
+    st.sampled_from(SOURCES),
+    st.floats(-4, 4),
+    st.integers(-3 * SECOND_NS, 3 * SECOND_NS),
+    st.lists(st.integers(MS, 2 * PERIOD_NS), min_size=1, max_size=8),
+)
+
+
+@given(st.lists(HOSTILE, min_size=3, max_size=20))
+@settings(max_examples=200)
+def test_whatever_time_does_the_arm_moves_smoothly_in_time_that_passes(moments: list) -> None:
+    door, measured, deadman = Commander(ROBOT, Deadman(0.2)), HOME, True
+    now_ns, monotonic_ns, silent = 10 * SECOND_NS, 0, False
+    before: tuple[np.ndarray, np.ndarray] | None = None
+    for what, source, radians, off_ns, pauses in moments:
+        silent, deadman = what == "silence", what != "let go"
+        for pause_ns in pauses:
+            now_ns, monotonic_ns = now_ns + pause_ns, monotonic_ns + pause_ns
+            assert door.deadman is not None
+            door.deadman.hear(deadman, monotonic_ns)
+            try:
+                if not silent:
+                    stamp_ns = now_ns + {"future": SECOND_NS, "backward": -20 * MS}.get(what, 0)
+                    values = np.full(DOF, np.nan) if what == "odd" else measured
+                    view = JointStateView(stamp_ns, JOINTS, values, NOTHING, NOTHING)
+                    door.measure(view, monotonic_ns, now_ns=now_ns)
+                if what == "engage":
+                    door.engage(source, now_ns, monotonic_ns)
+                elif what == "ask":
+                    times = np.array([100 * MS, 2 * SECOND_NS])
+                    view = TrajectoryView(now_ns, JOINTS, times, np.array([HOME + radians] * 2))
+                    door.targets(door.holder or source, view, now_ns)
+                elif what == "clear":
+                    door.clear_fault()
+            except LearnedArmError:
+                pass
+            now_ns += off_ns if what == "jump" else 0
+            command = door.step(now_ns, monotonic_ns)
+            assert door.holder is None or deadman
+            if command.sent_rad is None:
+                assert door.holder is None
+                before = None
+                continue
+            speed = np.zeros(DOF)
+            if before is not None:
+                speed = (command.sent_rad - before[0]) / (pause_ns / 1e9)
+                assert (np.abs(speed) <= LIMITS["velocity_rad_s"] * (1 + 1e-6)).all()
+                change = (speed - before[1]) / (pause_ns / 1e9)
+                assert (np.abs(change) <= LIMITS["acceleration_rad_s2"] * (1 + 1e-6)).all()
+            before, measured = (command.sent_rad, speed), command.sent_rad
+            if what == "jump" and abs(off_ns) > 50 * MS:
+                assert door.state in (State.STOPPED, State.FAULT)
 
 
 def test_requests_and_clamps_are_told() -> None:

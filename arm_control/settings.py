@@ -1,0 +1,55 @@
+"""The parameters of arm_node: declared, checked at the start, and checked again, all or none, when they are set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learned_arm import checked
+from learned_arm.commander import SOURCES
+from learned_arm.contract import Contract, load_contract
+from learned_arm.deadman import KINDS, DeadmanSettings
+from learned_arm.ros.node import check_when_set, parameter
+
+
+def declare_contract(node: Any) -> Contract:
+    """The contract and robot that the node serves.
+
+    Raises:
+        LearnedArmError: A file is missing or wrong.
+    """
+    name = parameter(
+        node, "contract", "pick_cube", "contract (name or YAML path) that names robot and tick rate", read_only=True
+    )
+    robot = parameter(node, "robot", "", "another robot file than the contract names", read_only=True)
+    return load_contract(name, robot or None)
+
+
+def declare_source(node: Any) -> None:
+    """The parameter `source`, which only ever holds a known source or nothing.
+
+    Raises:
+        LearnedArmError: The value given at the start is none.
+    """
+    _check_source(parameter(node, "source", "", f"who ~/engage speaks for: {', '.join(SOURCES)}"))
+    check_when_set(node, "source", _check_source)
+
+
+def declare_deadman(node: Any) -> DeadmanSettings:
+    """The switch that must be held, fixed at the start.
+
+    Raises:
+        LearnedArmError: A value is out of range.
+    """
+    default = DeadmanSettings()
+    return DeadmanSettings(
+        topic=parameter(node, "deadman_topic", default.topic, "the switch to be held; empty: none", read_only=True),
+        kind=parameter(node, "deadman_type", default.kind, f"its message: {', '.join(KINDS)}", read_only=True),
+        button=parameter(node, "deadman_button", default.button, "joy: index of the button", read_only=True),
+        timeout_s=parameter(
+            node, "deadman_timeout_s", default.timeout_s, "silence that counts as released", read_only=True
+        ),
+    )
+
+
+def _check_source(value: object) -> None:
+    checked.choice("", *SOURCES)(value, "parameter source")
