@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation
 from learned_policy_node.loading import AnyPolicy, load_policy
 from learned_policy_node.onnx_policy import check_belongs
+from learned_policy_node.policy import TimedPolicy
+
+_LONGEST_LIMIT_S = 3600.0
 
 
 class SwappablePolicy:
@@ -77,11 +81,13 @@ class TimeLimit:
 
     Args:
         policy: What is limited.
-        limit_s: Longest time of a step.
+        limit_s: Longest time of a step, up to an hour.
         now_ns: The monotonic clock.
     """
 
-    def __init__(self, policy: SwappablePolicy | AnyPolicy, limit_s: float, now_ns: Callable[[], int]) -> None:
+    def __init__(self, policy: TimedPolicy, limit_s: float, now_ns: Callable[[], int]) -> None:
+        if not 0 < limit_s <= _LONGEST_LIMIT_S:
+            raise LearnedArmError("wrong time limit of a step", got=limit_s, allowed=f"(0, {_LONGEST_LIMIT_S:g}] s")
         self._policy, self._limit_ns, self._now_ns = policy, round(limit_s * 1e9), now_ns
 
     @property

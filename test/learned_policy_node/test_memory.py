@@ -78,7 +78,9 @@ def make_recurrent(save_policy: Callable[..., Path], small: Contract, observe: A
             "one": np.array(1),
             "first": np.array([0]),
             "chunk": np.array([-1, 2, 7]),
-            **{"u": mirror.u, "w": mirror.w, "v": mirror.v},
+            "u": mirror.u,
+            "w": mirror.w,
+            "v": mirror.v,
         }
         cases = [mirror.feed(observe(seed), INITIAL * seed) for seed in range(3)]
         outputs = [mirror.step(case) for case in cases]
