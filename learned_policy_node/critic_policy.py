@@ -38,9 +38,9 @@ class CriticPolicy(PolicyModel):
         self._feeder = Feeder(self.signature, self.contract)
         self._begin()
 
-    def reset(self, occasion: str = "request") -> None:
-        """Begin the seeds anew when the signature says so for this occasion, `engage` or `request`."""
-        if occasion in self.signature.reset.on:
+    def reset(self, occasion: str | None = None) -> None:
+        """Begin the seeds anew, if the signature says so for this occasion; see `TimedPolicy.reset`."""
+        if occasion is None or occasion in self.signature.reset.on:
             self._begin()
 
     def act(self, observation: Observation, deadline_ns: int | None = None) -> NDArray[np.float32]:

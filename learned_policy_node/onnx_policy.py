@@ -39,9 +39,9 @@ class OnnxPolicy(PolicyModel):
         self._memory: dict[str, NDArray[np.float32]] = {}
         self._begin()
 
-    def reset(self, occasion: str = "request") -> None:
-        """Begin anew when the signature says so for this occasion, `engage` or `request`: memory and seeds."""
-        if occasion in self.signature.reset.on:
+    def reset(self, occasion: str | None = None) -> None:
+        """Begin memory and seeds anew, if the signature says so for this occasion; see `TimedPolicy.reset`."""
+        if occasion is None or occasion in self.signature.reset.on:
             self._begin()
 
     def act(self, observation: Observation, deadline_ns: int | None = None) -> NDArray[np.float32]:

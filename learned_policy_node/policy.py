@@ -44,8 +44,8 @@ class Policy(Protocol):
 class TimedPolicy(Policy, Protocol):
     """A policy that can be cut off, and that knows why it must forget."""
 
-    def reset(self, occasion: str = "request") -> None:
-        """Like `Policy.reset`; the occasion is `engage` or `request`, and memory may outlast the first."""
+    def reset(self, occasion: str | None = None) -> None:
+        """Like `Policy.reset`; an occasion (`engage`, `request`) that its rule does not name is outlasted."""
         ...
 
     def act(self, observation: Observation, deadline_ns: int | None = None) -> NDArray[np.float32]:

@@ -60,7 +60,7 @@ class Runtime:
         self.provider, self._where = provider, where
         names = [PROVIDERS[each] for each in (provider, *_BEHIND[provider]) if each in present]
         try:
-            self._session = onnxruntime.InferenceSession(data, _options(threads), providers=names)
+            self._session = onnxruntime.InferenceSession(data, _options(threads), providers=names, enable_fallback=0)
             in_use = self._session.get_providers()
             self.nodes = _assignment(self._session)
         except CORRUPT as error:
@@ -69,7 +69,6 @@ class Runtime:
         if in_use[0] != PROVIDERS[provider] or (self.nodes and provider not in self.nodes):
             got = f"runs on {', '.join(self.nodes or in_use)}"
             raise LearnedArmError(f"{provider} cannot run it", where=where, got=got, allowed=f"a working {provider}")
-        self._session.disable_fallback()
         self.inputs = {node.name: node for node in self._session.get_inputs()}
         self.outputs = {node.name: node for node in self._session.get_outputs()}
 

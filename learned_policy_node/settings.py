@@ -11,6 +11,7 @@ from learned_arm.robot import load_robot
 from learned_arm.ros.node import parameter
 from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
 from learned_policy_node.loop import LEAD_TICKS
+from learned_policy_node.runtime import PROVIDERS
 
 EXECUTIONS = ("ensemble", "receding")
 
@@ -32,6 +33,9 @@ class Settings:
     ensemble_order: str = _setting(NEWEST_FIRST, f"ensemble: what weighs most, one of {', '.join(ORDERS)}")
     lead_ticks: int = _setting(LEAD_TICKS, "points in a timeline: how long the arm goes on without the policy")
     intra_op_threads: int = _setting(1, "threads of ONNX Runtime inside an operator, 1 or 2")
+    provider: str = _setting("cpu", f"execution provider of ONNX Runtime, one of {', '.join(PROVIDERS)}")
+    inference_timeout_s: float = _setting(1.0, "longest time of one inference: the model is cut off, a fault")
+    allow_untested: bool = _setting(False, "run a foreign policy that has no self-test")
 
 
 def declare_settings(node: Any) -> None:

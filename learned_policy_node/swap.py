@@ -58,7 +58,7 @@ class SwappablePolicy:
             self._next = offered
         return offered
 
-    def reset(self, occasion: str = "request") -> None:
+    def reset(self, occasion: str | None = None) -> None:
         """See `TimedPolicy.reset`."""
         self._exchange()
         self.current.reset(occasion)
@@ -95,7 +95,7 @@ class TimeLimit:
         """See `Policy`."""
         return self._policy.contract
 
-    def reset(self, occasion: str = "request") -> None:
+    def reset(self, occasion: str | None = None) -> None:
         """See `TimedPolicy.reset`."""
         self._policy.reset(occasion)
 

@@ -156,6 +156,8 @@ def test_memory_begins_anew_on_what_the_rule_names_only(make_recurrent: Any, obs
         policy.reset(occasion)
         assert np.array_equal(policy.act(observe(3)), first) == (occasion in on)
         policy.act(observe(4))
+    policy.reset()
+    np.testing.assert_array_equal(policy.act(observe(3)), first)
 
 
 def test_a_step_that_fails_leaves_memory_as_it_was(make_recurrent: Any, observe: Any) -> None:
