@@ -168,7 +168,7 @@ def evaluate(
     from demo_tools.flow import stages
     from demo_tools.flow.progress import bar
     from demo_tools.flow.run_folder import RunFolder
-    from learned_policy_node.onnx_policy import load_policy
+    from learned_policy_node.loading import load_policy
 
     loaded = load_policy(policy)
     with bar("evaluate", trials) as advance:

@@ -33,8 +33,9 @@ from learned_arm.ros.door import first_tick_ns
 from learned_arm.ros.node import is_lock_step, parameter, run
 from learned_arm.ros.ticker import GRACE_NS
 from learned_policy_node.door import SOURCE, Door
+from learned_policy_node.loading import AnyPolicy, open_policy, prove
 from learned_policy_node.loop import PolicyLoop, TickResult
-from learned_policy_node.onnx_policy import OnnxPolicy, check_belongs, self_test
+from learned_policy_node.onnx_policy import check_belongs
 from learned_policy_node.pacing import LockStepPacer, Pacer, RealTimePacer
 from learned_policy_node.scheduler import Phase
 from learned_policy_node.settings import (
@@ -45,6 +46,7 @@ from learned_policy_node.settings import (
     own_contract,
     read_settings,
 )
+from learned_policy_node.swap import TimeLimit
 
 _STATUS_PERIOD_S = 0.5
 _READY_POLL_S = 0.05
@@ -68,7 +70,7 @@ class PolicyNode(LifecycleNode):
         self._state = "unconfigured"
         self.problem = ""
         self._fault = ""
-        self._policy: OnnxPolicy | None = None
+        self._policy: AnyPolicy | None = None
         self._loop: PolicyLoop | None = None
         self._pacer: Pacer | None = None
         self._door = Door(self)
@@ -157,19 +159,20 @@ class PolicyNode(LifecycleNode):
         settings = read_settings(self)
         if not settings.model:
             raise LearnedArmError("no policy file", where="parameter model", allowed="path of an .onnx file")
-        policy = OnnxPolicy(settings.model, settings.intra_op_threads)
+        policy = open_policy(settings.model, settings.intra_op_threads, settings.provider)
         if settings.contract or settings.robot:
             own = own_contract(settings, policy.contract)
             check_belongs(policy.contract, own, policy.path.name)
-        worst = self_test(policy)
+        worst = prove(policy, settings.allow_untested)
         chunker = make_chunker(policy.contract, settings)
-        inference = make_inference(policy, settings, self._lock_step)
-        self._loop = PolicyLoop(policy, chunker, make_rules(settings), inference)
+        limited = TimeLimit(policy, settings.inference_timeout_s, time.monotonic_ns)
+        inference = make_inference(limited, settings, self._lock_step)
+        self._loop = PolicyLoop(limited, chunker, make_rules(settings), inference)
         self._policy = policy
         self.get_logger().info(
             f"{policy.path.name} ({policy.hash[:12]}): "
-            f"{policy.contract.task} on {policy.contract.robot.name}, "
-            f"self-test of {policy.selftest.cases} cases off by {worst:.2g}"
+            f"{policy.contract.task} on {policy.contract.robot.name}, {policy.kind} on {policy.runtime.provider}, "
+            + ("UNTESTED" if worst is None else f"self-test of {policy.selftest.cases} cases off by {worst:.2g}")
         )
 
     def _stop(self) -> Future | None:
@@ -363,12 +366,17 @@ class PolicyNode(LifecycleNode):
         }
         if self._policy is not None:
             values |= {"model": self._policy.hash, "contract": self._policy.contract.hash}
+            values |= {"kind": self._policy.kind, "provider": self._policy.runtime.provider}
+            values["tested"] = self._policy.tested
         if self._loop is not None:
             values["out_of_order"] = sum(self._loop.out_of_order.values())
             values["schedule"] = self._phase.value
             values["latency_ms"] = round(self._loop.latency_ns / 1e6, 3)
             values["late_steps"] = self._loop.late_steps
-        status = messages.status("policy_node", "error" if problem else "ok", problem or self._state, values)
+        untested = self._policy is not None and not self._policy.tested
+        level = "error" if problem else "warn" if untested else "ok"
+        words = problem or (f"{self._state}, a foreign policy without a self-test" if untested else self._state)
+        status = messages.status("policy_node", level, words, values)
         self._status.publish(status)
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()

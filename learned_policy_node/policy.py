@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation
+
+
+class PolicyTimeoutError(LearnedArmError):
+    """A step was cut off at its deadline, `elapsed_s` after it began."""
+
+    def __init__(self, where: str, elapsed_s: float) -> None:
+        super().__init__("the policy hung", where=where, got=f"no answer after {elapsed_s:.3f} s")
+        self.elapsed_s = elapsed_s
 
 
 class Policy(Protocol):
@@ -28,5 +37,22 @@ class Policy(Protocol):
 
         Raises:
             LearnedArmError: The output cannot be used; nothing of it may reach the arm.
+        """
+        ...
+
+
+class TimedPolicy(Policy, Protocol):
+    """A policy that can be cut off, and that knows why it must forget."""
+
+    def reset(self, occasion: str | None = None) -> None:
+        """Like `Policy.reset`; an occasion (`engage`, `request`) that its rule does not name is outlasted."""
+        ...
+
+    def act(self, observation: Observation, deadline_ns: int | None = None) -> NDArray[np.float32]:
+        """Like `Policy.act`, cut off at a monotonic time.
+
+        Raises:
+            PolicyTimeoutError: The deadline passed.
+            LearnedArmError: See `Policy.act`.
         """
         ...

@@ -12,6 +12,7 @@ from learned_arm.ros.node import parameter
 from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
 from learned_policy_node.inference import Inference, Inline, Worker
 from learned_policy_node.policy import Policy
+from learned_policy_node.runtime import PROVIDERS
 from learned_policy_node.scheduler import LEAD_TICKS, Rules
 
 EXECUTIONS = ("ensemble", "receding")
@@ -39,6 +40,9 @@ class Settings:
     hold_ticks: int = _setting(4, "how long the last target is held when the plan ran out, before the arm stops")
     added_latency_ms: float = _setting(0.0, "for experiments: added to every inference; simulated time in lock-step")
     intra_op_threads: int = _setting(1, "threads of ONNX Runtime inside an operator, 1 or 2")
+    provider: str = _setting("cpu", f"execution provider of ONNX Runtime, one of {', '.join(PROVIDERS)}")
+    inference_timeout_s: float = _setting(1.0, "longest time of one inference: the model is cut off, a fault")
+    allow_untested: bool = _setting(False, "run a foreign policy that has no self-test")
 
 
 def declare_settings(node: Any) -> None:

@@ -16,7 +16,7 @@ from learned_arm.contract import Contract
 from learned_arm.durable import read_json
 from learned_arm.episode import load_episode
 from learned_arm.errors import LearnedArmError
-from learned_policy_node.onnx_policy import OnnxPolicy, self_test
+from learned_policy_node.loading import open_policy, prove
 
 _RUN_PARTS = (
     "record.json",
@@ -134,8 +134,9 @@ def dataset(path: Path) -> dict[str, Any]:
 
 def policy(path: Path) -> dict[str, Any]:
     """A policy file; its self-test is run."""
-    found = OnnxPolicy(path)
-    worst, action = self_test(found), found.contract.action
+    found = open_policy(path)
+    worst, action = prove(found, allow_untested=True), found.contract.action
+    cases = f"{found.selftest.cases} cases, off by {worst:.2g}" if worst is not None else "none"
     cameras = (f"{name} {camera.size[1]}x{camera.size[0]}" for name, camera in found.contract.cameras.items())
     return {
         "kind": "policy (ONNX)",
@@ -147,7 +148,8 @@ def policy(path: Path) -> dict[str, Any]:
         "sees": f"{', '.join(cameras)}; {found.contract.robot.dof} joints; history {found.contract.history}",
         "gives": f"{action.horizon} x {found.contract.robot.dof} {action.representation} labels",
         "joints": ", ".join(found.contract.robot.joints),
-        "self-test": f"{found.selftest.cases} cases, off by {worst:.2g} (allowed {found.selftest.tolerance:g})",
+        "kind of policy": found.kind,
+        "self-test": cases if worst is None else f"{cases} (allowed {found.tolerance:g})",
         "contract_hash": found.contract.hash,
         "lineage": found.lineage or None,
     }

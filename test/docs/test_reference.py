@@ -24,8 +24,10 @@ from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, load_contract
 from learned_arm.episode import EPISODE_VERSION, Episode, InitialState, Stream
 from learned_arm.lineage import Statement
 from learned_arm.robot import ADAPTERS
+from learned_policy_node import signature_json
 from learned_policy_node.onnx_policy import ACTION, STATE
 from learned_policy_node.policy_file import METADATA
+from learned_policy_node.signature import CriticSettings, Recurrent, ResetRule
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/reference.md").read_text()
@@ -272,6 +274,17 @@ def test_policy_file() -> None:
     page = section("### Policy file")
     assert column(page, "metadata") == [f"learned_arm.{name}" for name in METADATA]
     assert column(page, "tensor") == ["observation.images.<camera>", STATE, ACTION]
+
+
+def test_signature_and_sidecar() -> None:
+    page = section("### Policy file")
+    listed = {row[0]: row[1] for row in rows(page, "signature key")}
+    assert list(listed) == ["inputs", "outputs", "recurrent", "reset", "critic"]
+    for key, cls in (("recurrent", Recurrent), ("reset", ResetRule), ("critic", CriticSettings)):
+        assert [name for name in names(cls) if f"`{name}`" not in listed[key]] == []
+    described = re.findall(r"^\| `([\w:<>]+)` \|", str(signature_json.__doc__), re.MULTILINE)
+    assert column(page, "role") == described
+    assert column(page, "sidecar key") == ["contract", "robot", "signature", "lineage", "selftest"]
 
 
 def test_run_folder() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from learned_arm.contract import Contract, load_contract
+from learned_arm.observation import Observation
 from learned_policy_node.selftest import SelfTest
 
 CASES = 3
@@ -149,5 +151,64 @@ def make_model(tmp_path: Path, contract: Contract) -> Callable[..., Path]:
         path = tmp_path / name
         path.write_bytes(model.SerializeToString())
         return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small(contract: Contract) -> Contract:
+    """One camera of 8 x 12 pixels and two steps: quick to build models for."""
+    cameras = {"front": replace(contract.cameras["front"], size=(8, 12))}
+    return replace(contract, cameras=cameras, action=replace(contract.action, horizon=2))
+
+
+@pytest.fixture
+def save_policy(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a policy file of any kind from its parts; without metadata when `described` is false."""
+
+    def save(
+        of: Contract,
+        nodes: list[onnx.NodeProto],
+        inputs: dict[str, tuple[int, list[Any]]],
+        outputs: dict[str, list[Any]],
+        constants: dict[str, np.ndarray],
+        signature: dict[str, Any],
+        selftest: SelfTest | None = None,
+        name: str = "policy.onnx",
+        described: bool = True,
+    ) -> Path:
+        graph = helper.make_graph(
+            nodes,
+            "small",
+            [helper.make_tensor_value_info(each, kind, shape) for each, (kind, shape) in inputs.items()],
+            [helper.make_tensor_value_info(each, TensorProto.FLOAT, shape) for each, shape in outputs.items()],
+            [numpy_helper.from_array(array, each) for each, array in constants.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        onnx.checker.check_model(model)
+        if described:
+            assert selftest is not None
+            entries = {
+                "contract": of.canonical(),
+                "signature": signature,
+                "lineage": {},
+                "selftest": selftest.to_json(),
+            }
+            helper.set_model_props(model, {f"learned_arm.{key}": json.dumps(each) for key, each in entries.items()})
+        path = tmp_path / name
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return save
+
+
+@pytest.fixture
+def observe(small: Contract) -> Callable[[int], Observation]:
+    """A random observation of the small contract by its seed."""
+
+    def make(seed: int) -> Observation:
+        rng = np.random.default_rng(seed)
+        images = {"front": rng.integers(0, 256, (1, 8, 12, 3), np.uint8)}
+        return Observation(seed, images, rng.normal(size=(1, small.robot.dof)).astype(np.float32))
 
     return make

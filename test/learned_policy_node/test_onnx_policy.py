@@ -134,7 +134,7 @@ def test_declared_shapes_types_and_names_are_held_against_the_contract(
     one_eyed = replace(contract, cameras={"front": contract.cameras["front"]})
     with pytest.raises(LearnedArmError, match="inputs do not match the contract"):
         OnnxPolicy(make_model(metadata={"contract": one_eyed.canonical()}))
-    signature = {"inputs": dict.fromkeys(expected_inputs(contract), "x"), "outputs": {"labels": "action"}}
+    signature = {"inputs": dict.fromkeys(expected_inputs(contract), "x"), "outputs": {"labels": "labels"}}
     with pytest.raises(
         LearnedArmError, match=r"outputs do not match the model; got \['labels'\]; allowed: \['action'\]"
     ):

@@ -24,7 +24,7 @@ from learned_arm.canonical import sha256_hex
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.lineage import Statement
-from learned_policy_node.onnx_policy import OnnxPolicy, self_test
+from learned_policy_node.onnx_policy import ACTION, OnnxPolicy, self_test
 
 SMALL = Recipe(batch=16)
 
@@ -155,7 +155,7 @@ def test_the_policy_looks_at_the_images(exported: ExportedPolicy, dataset: Path)
     policy = OnnxPolicy(exported.path)
     one = {name: each[:1] for name, each in feed.items()}
     dark = {name: np.zeros_like(each) if "images" in name else each for name, each in one.items()}
-    assert np.abs(policy.run(one) - policy.run(dark)).max() > 1e-3
+    assert np.abs(policy.run(one)[ACTION] - policy.run(dark)[ACTION]).max() > 1e-3
 
 
 def test_a_damaged_policy_file_is_one_line(exported: ExportedPolicy, tmp_path: Path) -> None:
