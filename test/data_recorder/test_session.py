@@ -18,7 +18,7 @@ def send(session: Session, event: str, now_ns: int) -> bool:
     if event == "interrupt":
         return session.interrupt(now_ns).accepted
     if event == "closed":
-        session.closed("/root/episode")
+        session.closed("/data/episode")
     elif event == "failed":
         session.failed("disk full")
     else:
@@ -55,7 +55,7 @@ def test_the_outcome_is_the_one_asked_for(verb: Verb, outcome: str | None, disca
     take = session.take
     assert take is not None
     assert (take.outcome, take.discarded, take.reason, take.end_ns) == (outcome, discarded, "why", 20)
-    session.closed("/root/one" if not discarded else "")
+    session.closed("/data/one" if not discarded else "")
     assert session.result.outcome == (outcome or "discarded")
 
 
