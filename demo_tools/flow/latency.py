@@ -10,7 +10,7 @@ from typing import Any
 
 from demo_tools.flow import stages
 from demo_tools.flow.run_folder import RunFolder
-from learned_policy_node.onnx_policy import OnnxPolicy
+from learned_policy_node.loading import load_policy
 
 LIMIT_S = 9.0
 
@@ -61,7 +61,7 @@ def behaviour_under_latency(
         A row a condition: `name`, `added_latency_ms`, `compensate`, `successes`, `count`, `wilson`, and the median
         `seconds` of simulated time that a success took, None without one.
     """
-    loaded = OnnxPolicy(policy)
+    loaded = load_policy(policy)
     rows = []
     for condition in conditions:
         statement = stages.evaluate(

@@ -15,7 +15,7 @@ from demo_tools.report.predictions import predict
 from demo_tools.report.run_files import Run, Trials, load_run
 from learned_arm.durable import write_whole
 from learned_arm.errors import LearnedArmError
-from learned_policy_node.onnx_policy import OnnxPolicy
+from learned_policy_node.loading import open_policy
 
 FILE_NAME = "report.html"
 
@@ -45,7 +45,7 @@ def _context(run: Run) -> dict[str, Any]:
     manifest = (
         run.attempt("dataset", lambda: Manifest.load(run.folder / "dataset")) if run.manifest is not None else None
     )
-    policy = run.attempt("policy file", lambda: OnnxPolicy(run.policy_file)) if run.policy_file.is_file() else None
+    policy = run.attempt("policy file", lambda: open_policy(run.policy_file)) if run.policy_file.is_file() else None
     shown = run.attempt("held-out episode", lambda: sections.held_out(run, manifest)) if run.demonstrations else None
     predictions = None
     if policy is not None and shown is not None:

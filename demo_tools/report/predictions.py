@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
 from learned_arm.action import ActionCodec, Reference
 from learned_arm.observation import Observation
-from learned_policy_node.onnx_policy import OnnxPolicy
+from learned_policy_node.loading import open_policy
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def predict(policy_file: Path, episode: Path) -> Predictions:
     Raises:
         LearnedArmError: The policy or the episode cannot be used.
     """
-    policy = OnnxPolicy(policy_file, threads=2)
+    policy = open_policy(policy_file, threads=2)
     ticks = read_episode_ticks(episode, policy.contract)
     codec = ActionCodec(policy.contract)
     first = policy.contract.history - 1
