@@ -226,7 +226,9 @@ def test_robot_file() -> None:
     assert set(column(page, "key")) == {*robot, "driver", "moveit"}
     group = robot["groups"]["arm"]
     assert column(page, "group key") == list(group)
-    assert column(page, "limit") == list(group["limits"])
+    assert column(page, "limit") == [*group["limits"], "position_margin_rad"]
+    places = {f"{key}.{inner}" for key in ("kinematics", "clearance") for inner in robot[key]}
+    assert set(column(page, "place")) == places
     assert all(f"`{adapter}`" in page for adapter in ADAPTERS)
 
 
