@@ -136,6 +136,9 @@ def dataset(path: Path) -> dict[str, Any]:
         **{f"{split} episodes": len(manifest.indices(split)) for split in SPLITS},
         "replay verdicts": _counted(each.verdict for each in manifest.episodes),
         "unreplayed allowed": manifest.allow_unreplayed,
+        "frames by source": _shares(manifest.frames_by_source),
+        "frames left out": _shares(manifest.left_out) or "none",
+        "frames of the policy allowed": manifest.policy_frames,
         "refused": len(manifest.refused),
         "contract": contract_line(contract),
         "video codec": manifest.codec,
@@ -193,6 +196,10 @@ def contract_line(contract: Contract) -> str:
     action = contract.action
     labels = f"{action.source} as {action.representation}"
     return f"{contract.task} on {contract.robot.name}, {contract.rate_hz} Hz, {labels}"
+
+
+def _shares(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 def _counted(values: Any) -> str:
