@@ -81,6 +81,7 @@ class ArmNode(Node):
         self._last_stepped_ns = 0
         self._waiting: dict[str, cdr.TrajectoryView] = {}
         self._last_state = ""
+        self._commanding = False
         self._running = True
         self.finished, self.exit_status = False, 0
         self.create_timer(_STATUS_PERIOD_S, self._on_status_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -228,15 +229,20 @@ class ArmNode(Node):
                 os._exit(1)
 
     def _publish(self, command: Command) -> None:
-        joints = self._contract.robot.joints
+        joints, source = self._contract.robot.joints, command.source
         if command.sent_rad is not None:
             self._sinks.send(command.stamp_ns, command.sent_rad)
             if command.requested_rad is not None:
-                self._requested.publish(messages.joint_state(command.stamp_ns, joints, command.requested_rad))
-            self._sent.publish(messages.joint_state(command.stamp_ns, joints, command.sent_rad))
-        elif self._lock_step:
-            # The simulation waits for this tick's answer, also when nothing was commanded.
+                self._requested.publish(messages.joint_state(command.stamp_ns, joints, command.requested_rad, source))
+            self._sent.publish(messages.joint_state(command.stamp_ns, joints, command.sent_rad, source))
+        elif self._lock_step or self._commanding:
+            # The simulation waits for this tick's answer; in real time one such message says that the door rests.
             self._sent.publish(messages.joint_state(command.stamp_ns, (), _NOTHING))
+        self._commanding = command.sent_rad is not None
+        self._tell_a_change()
+
+    def _tell_a_change(self) -> None:
+        """Say at once who holds the lease now: in lock-step the next control tick may wait for its new holder."""
         state = f"{self._commander.state.value} {self._commander.holder}"
         if state != self._last_state:
             self._last_state = state
@@ -256,6 +262,7 @@ class ArmNode(Node):
         except LearnedArmError as error:
             response.success, response.message = False, str(error)
         self.get_logger().info(f"engage({request.data}) by {source}: {response.message}")
+        self._tell_a_change()
         if self._lock_step:
             self._step_when_ready()
         return response
@@ -271,6 +278,7 @@ class ArmNode(Node):
         with self._lock:
             self._commander.stop("~/stop was called")
         response.success, response.message = True, self._commander.reason
+        self._tell_a_change()
         if self._lock_step:
             self._step_when_ready()
         return response

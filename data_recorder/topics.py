@@ -10,8 +10,9 @@ from learned_arm.contract import Contract
 
 SIM_STATE = "/sim/state"
 PROVENANCE = "/recorder_node/provenance"
-_DOOR = ("/arm/requested", "/arm/sent")
-_EXTRAS = ("/task/success", SIM_STATE, "/robot_description", "/policy_node/ticks")
+SENT = "/arm/sent"
+_DOOR = ("/arm/requested", SENT, "/arm_node/status")
+_EXTRAS = ("/task/success", SIM_STATE, "/robot_description", "/policy_node/ticks", "/policy_node/status")
 _TARGETS = re.compile(r"/arm/[A-Za-z0-9_]+/targets")
 
 

@@ -43,12 +43,14 @@ class Command:
         requested_rad: What the source asked for, None while there is nothing to follow.
         sent_rad: What goes to the controllers, None while the door is closed.
         clamps: Limits that changed the request.
+        source: Who held the lease, empty when nobody did: an arm that was let go of brakes.
     """
 
     stamp_ns: int
     requested_rad: NDArray[np.float64] | None
     sent_rad: NDArray[np.float64] | None
     clamps: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass
@@ -234,6 +236,7 @@ class Commander:
             self._keep_place()
             return Command(now_ns, None, None)
         requested = self._timeline.at(now_ns) if self._timeline is not None and self.holder is not None else None
+        source = self.holder or ""
         if self.moving_allowed:
             self._door.on("follow" if requested is not None else "hold")
         elapsed_ns = now_ns - self._last_ns
@@ -248,7 +251,7 @@ class Commander:
         if "not_viable" in step.clamps:
             lost = [joint for joint, bad in zip(self.robot.joints, not_viable, strict=True) if bad]
             self.fault(f"braking cannot keep the limits of {', '.join(lost)}")
-        return Command(now_ns, requested, step.sent_rad, step.clamps)
+        return Command(now_ns, requested, step.sent_rad, step.clamps, source)
 
     def _accept(self, source: str, view: TrajectoryView, now_ns: int) -> None:
         error_ns = view.stamp_ns - now_ns

@@ -265,7 +265,7 @@ def test_dataset() -> None:
     features = _features(load_contract("pick_cube"))
     cameras = {key for key in features if key.startswith("observation.images.")}
     assert set(column(page, "feature")) == {*(set(features) - cameras), "observation.images.<camera>"}
-    stated = ["dataset", "content_hash", "task", "contract_hash", "frames", "split"]
+    stated = ["dataset", "content_hash", "task", "contract_hash", "frames", "frames_by_source", "split"]
     listed = {row[0]: row[1] for row in rows(page, "manifest key")}
     assert list(listed) == [*stated, *names(Manifest)]
     assert re.findall(r"`(\w+)`", listed["episodes"]) == names(DatasetEpisode)

@@ -488,6 +488,7 @@ def test_whatever_sources_do_nobody_else_moves_the_arm_and_it_moves_smoothly(mom
                 path = []
                 continue
             assert command.requested_rad is None or arm.door.holder is not None
+            assert command.source == (arm.door.holder or "")
             path = [*path[-2:], command.sent_rad]
             speed = np.diff(path, axis=0) / (PERIOD_NS / 1e9)
             assert (np.abs(speed) <= LIMITS["velocity_rad_s"] * (1 + 1e-6)).all()
