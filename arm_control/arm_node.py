@@ -21,6 +21,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from arm_control.settings import declare_contract, declare_deadman, declare_source
 from learned_arm import cdr
+from learned_arm.command_spec import timeout_warnings
 from learned_arm.commander import SOURCES, Command, Commander
 from learned_arm.deadman import Deadman, DeadmanSettings
 from learned_arm.door_state import State
@@ -28,7 +29,7 @@ from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import with_first_tick
 from learned_arm.ros.node import is_lock_step, run
-from learned_arm.ros.sinks import HOLDS_THE_LAST, CommandSinks
+from learned_arm.ros.sinks import CommandSinks
 from learned_arm.watchdog import Watchdog
 
 _STATUS_PERIOD_S = 0.2
@@ -37,6 +38,7 @@ _ONE_MOMENT_NS = 5_000_000
 _WATCHDOG_PERIOD_S = 0.05
 _WATCHDOG_ROUNDS = 10
 _LAST_WORDS_S = 2.0
+_LONGEST_BRAKING_S = 1.0
 _NOTHING = np.empty(0)
 
 
@@ -59,7 +61,7 @@ class ArmNode(Node):
                 got=self._contract.rate_hz,
                 allowed=f"a divisor of control_rate_hz {self._contract.robot.control_rate_hz}",
             )
-        self._sinks = CommandSinks(self, self._contract.robot)
+        self._sinks = CommandSinks(self, self._contract.robot, lock_step=self._lock_step)
         self._requested = self.create_publisher(JointState, "/arm/requested", qos.small())
         self._sent = self.create_publisher(JointState, "/arm/sent", qos.small())
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
@@ -75,7 +77,8 @@ class ArmNode(Node):
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
         if not self._lock_step:
-            self._warn_about_timeouts()
+            for warning in timeout_warnings(self._contract.robot.controllers):
+                self.get_logger().warning(warning)
         self._pending_ns: int | None = None
         self._pending_since_s = 0.0
         self._last_stepped_ns = 0
@@ -93,10 +96,20 @@ class ArmNode(Node):
             threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
 
     def close(self) -> None:
-        """End the control loop."""
-        self._running = False
+        """Brake, end the control loop, and leave every controller in a state that may last."""
         if self._thread is not None:
+            if not self.finished:
+                self._brake()
+            self._running = False
             self._thread.join(timeout=1.0)
+        self._sinks.halt()
+
+    def _brake(self) -> None:
+        with self._lock:
+            self._commander.stop("arm_node ends")
+        deadline_s = time.monotonic() + _LONGEST_BRAKING_S
+        while not (self._commander.safety.at_rest or self.finished) and time.monotonic() < deadline_s:
+            time.sleep(1.0 / self._contract.robot.control_rate_hz)
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds
@@ -122,14 +135,6 @@ class ArmNode(Node):
         kind = Joy if settings.kind == "joy" else Bool
         # Best effort, so that it matches every joystick driver; what is lost is repeated or counts as silence.
         self.create_subscription(kind, settings.topic, on_message, qos_profile_sensor_data)
-
-    def _warn_about_timeouts(self) -> None:
-        for group in self._contract.robot.groups:
-            if group.command.adapter in HOLDS_THE_LAST:
-                self.get_logger().warning(
-                    f"group {group.name}: a {group.command.adapter} controller has no timeout and holds the last "
-                    "command when this node dies; a joint_trajectory controller ends with its short trajectory"
-                )
 
     def _on_joints(self, topic: str, raw: bytes) -> None:
         view = None
@@ -224,14 +229,15 @@ class ArmNode(Node):
             if self._watchdog.check():
                 print(f"error: the control loop hung for {_WATCHDOG_ROUNDS * _WATCHDOG_PERIOD_S:g} s", file=sys.stderr)
                 self.exit_status, self.finished = 1, True
+                self._sinks.halt()
                 time.sleep(_LAST_WORDS_S)
                 # The loop may hold the lock that the orderly end needs.
                 os._exit(1)
 
     def _publish(self, command: Command) -> None:
         joints, source = self._contract.robot.joints, command.source
+        self._sinks.send(command)
         if command.sent_rad is not None:
-            self._sinks.send(command.stamp_ns, command.sent_rad)
             if command.requested_rad is not None:
                 self._requested.publish(messages.joint_state(command.stamp_ns, joints, command.requested_rad, source))
             self._sent.publish(messages.joint_state(command.stamp_ns, joints, command.sent_rad, source))
@@ -304,6 +310,7 @@ class ArmNode(Node):
             "refused_targets": commander.refused_targets,
             "time_faults": commander.time_faults,
             **{f"clamped_{name}": count for name, count in sorted(commander.clamp_counts.items())},
+            **self._sinks.status(),
         }
         status = messages.status("arm_node", level, commander.reason or commander.state.value, values)
         self._status.publish(status)

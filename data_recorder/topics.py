@@ -34,7 +34,7 @@ class TopicSelection:
         named = [
             *self.required,
             *(camera.info_topic for camera in cameras),
-            *(group.command.topic for group in contract.robot.groups),
+            *(each.command.topic for each in contract.robot.controllers if each.command.topic),
             *_DOOR,
             *_EXTRAS,
             *([contract.success.topic] if contract.success.topic else []),

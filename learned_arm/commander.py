@@ -44,6 +44,8 @@ class Command:
         sent_rad: What goes to the controllers, None while the door is closed.
         clamps: Limits that changed the request.
         source: Who held the lease, empty when nobody did: an arm that was let go of brakes.
+        speed_rad_s: Speed of what goes to the controllers, None with it.
+        measured_rad: Newest measured positions, None when they are stale.
     """
 
     stamp_ns: int
@@ -51,6 +53,8 @@ class Command:
     sent_rad: NDArray[np.float64] | None
     clamps: tuple[str, ...] = ()
     source: str = ""
+    speed_rad_s: NDArray[np.float64] | None = None
+    measured_rad: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -83,6 +87,12 @@ class Commander:
         self._last_ns: int | None = None
         self._last_monotonic_ns: int | None = None
         self._at_release: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        # A velocity controller holds no position that its joints could still be on their way to.
+        by_speed = (each for each in self.robot.controllers if each.command.adapter == "forward_velocity")
+        self._without_place = {group for each in by_speed for group in each.groups}
+        self._silence = ""
+        # Whether the last command was a hold: the door closes behind one, never behind a target.
+        self._held = True
 
     @property
     def state(self) -> State:
@@ -232,7 +242,7 @@ class Commander:
         measured = self.measured_rad
         if self._last_ns is None or measured is None:
             return Command(now_ns, None, None)
-        if self.holder is None and self.safety.at_rest:
+        if self.holder is None and self.safety.at_rest and self._held:
             self._keep_place()
             return Command(now_ns, None, None)
         requested = self._timeline.at(now_ns) if self._timeline is not None and self.holder is not None else None
@@ -251,7 +261,10 @@ class Commander:
         if "not_viable" in step.clamps:
             lost = [joint for joint, bad in zip(self.robot.joints, not_viable, strict=True) if bad]
             self.fault(f"braking cannot keep the limits of {', '.join(lost)}")
-        return Command(now_ns, requested, step.sent_rad, step.clamps, source)
+        self._held = requested is None
+        fresh = None if self._silence else measured
+        speed = self.safety.velocity_rad_s
+        return Command(now_ns, requested, step.sent_rad, step.clamps, source, speed, fresh)
 
     def _accept(self, source: str, view: TrajectoryView, now_ns: int) -> None:
         error_ns = view.stamp_ns - now_ns
@@ -285,9 +298,9 @@ class Commander:
         except TimeFaultError as error:
             self._disarm(str(error))
         self.check_deadman(monotonic_ns)
-        silence = self._arm.silence(monotonic_ns) if self.holder is not None else ""
-        if silence:
-            self.fault(silence)
+        self._silence = self._arm.silence(monotonic_ns)
+        if self._silence and self.holder is not None:
+            self.fault(self._silence)
 
     def _disarm(self, reason: str) -> None:
         """Time cannot be trusted: nobody goes on, and whoever wants to must arm again."""
@@ -322,8 +335,8 @@ class Commander:
         if self._at_release is not None:
             sent, then = self._at_release
             pushed = np.abs(measured - sent) > np.abs(then - sent) + _MOVED_RAD
-            for place in self.robot.slices.values():
-                if not pushed[place].any():
+            for group, place in self.robot.slices.items():
+                if group not in self._without_place and not pushed[place].any():
                     start[place] = sent[place]
         return start
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from learned_arm import checked
 from learned_arm.clearance import Clearance, ClearanceSpec, parse_clearance
+from learned_arm.command_spec import CommandSpec, Controller, controllers, parse_command, resolve_vectors
 from learned_arm.errors import LearnedArmError
 from learned_arm.kinematics import Kinematics, parse_kinematics
 
-ADAPTERS = ("forward_position", "joint_trajectory")
 _ANGLE = checked.number(-1e3, 1e3)
 _POSITIVE = checked.number(0.0, 1e6, open_low=True)
 
@@ -42,16 +42,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class CommandSpec:
-    """How a group is commanded: the adapter's name and the controller's topic."""
-
-    adapter: str
-    topic: str
-
-
-@dataclass(frozen=True)
 class JointGroup:
-    """Joints that one controller moves together."""
+    """Joints that are commanded and limited together."""
 
     name: str
     joints: tuple[str, ...]
@@ -105,6 +97,12 @@ class Robot:
             start += len(group.joints)
         return found
 
+    @cached_property
+    def controllers(self) -> tuple[Controller, ...]:
+        """The controllers that take commands: one a group, but where groups share one vector."""
+        joints = {group.name: group.joints for group in self.groups}
+        return controllers(joints, {group.name: group.command for group in self.groups})
+
     def limit(self, name: str) -> NDArray[np.float64]:
         """One limit of all joints in joint order, by its attribute name in `Limits`.
 
@@ -120,7 +118,7 @@ class Robot:
             group.name: {
                 "joints": list(group.joints),
                 "limits": _limits_as_data(group.limits),
-                "command": {"adapter": group.command.adapter, "topic": group.command.topic},
+                "command": group.command.canonical(),
             }
             for group in self.groups
         }
@@ -167,7 +165,8 @@ def parse_robot(value: Any, where: str) -> Robot:
     checked.unlike([each.topic for each in joint_states], "two joint states on one topic", f"{where}.joint_states")
     section = top.section("groups")
     groups_by_name = {
-        checked.name(key, section.where): _group(key, each, f"{section.where}.{key}") for key, each in section.items()
+        checked.name(key, section.where): _group(key, each, f"{section.where}.{key}", 1.0 / control_rate_hz)
+        for key, each in section.items()
     }
     if not groups_by_name:
         raise LearnedArmError("no joint group", where=section.where, allowed="at least one group")
@@ -179,7 +178,10 @@ def parse_robot(value: Any, where: str) -> Robot:
         )
     groups = tuple(groups_by_name[key] for key in order)
     checked.unlike([joint for group in groups for joint in group.joints], "duplicate joint", section.where)
-    checked.unlike([group.command.topic for group in groups], "two groups commanded on one topic", section.where)
+    commands = resolve_vectors(
+        {group.name: group.joints for group in groups}, {group.name: group.command for group in groups}, section.where
+    )
+    groups = tuple(replace(group, command=commands[group.name]) for group in groups)
     home = top.section("home_rad")
     home_rad: list[float] = []
     for group in groups:
@@ -204,6 +206,8 @@ def parse_robot(value: Any, where: str) -> Robot:
     robot = Robot(
         name, control_rate_hz, joint_states, groups, tuple(home_rad), driver, moveit, kinematics, clearance
     )
+    endpoints = [controller.endpoint for controller in robot.controllers]
+    checked.unlike(endpoints, "two groups commanded on one topic", section.where)
     _require_room_at_home(robot, where)
     return robot
 
@@ -239,7 +243,7 @@ def _joint_state_source(value: Any, where: str) -> JointStateSource:
     return source
 
 
-def _group(name: str, value: Any, where: str) -> JointGroup:
+def _group(name: str, value: Any, where: str, period_s: float) -> JointGroup:
     section = checked.Section(value, where)
     joints = section.take("joints", checked.list_of(checked.text))
     limits = section.section("limits")
@@ -258,9 +262,7 @@ def _group(name: str, value: Any, where: str) -> JointGroup:
             if not 2 * margin < high - low:
                 allowed = f"less than half of [{low}, {high}]"
                 raise LearnedArmError("margins leave no room", where=limits.where, got=margin, allowed=allowed)
-    command = section.section("command")
-    spec = CommandSpec(command.take("adapter", checked.choice(*ADAPTERS)), command.take("topic", checked.topic))
-    command.done()
+    spec = section.take("command", lambda value, at: parse_command(value, at, position_rad, period_s))
     section.done()
     return JointGroup(name, joints, Limits(position_rad=position_rad, **rates, position_margin_rad=margins), spec)
 

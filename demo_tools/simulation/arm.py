@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_tools.simulation import kinematics, scene
-from demo_tools.simulation.controllers import CONTROLLERS, Controller, ForwardPosition, JointTrajectory
+from demo_tools.simulation.controllers import (
+    CONTROLLERS,
+    Controller,
+    ForwardPosition,
+    ForwardVelocity,
+    JointTrajectory,
+)
 from demo_tools.simulation.judge import Judge, Situation
 from demo_tools.simulation.kinematics import ARM_JOINTS
 from demo_tools.simulation.mj import mujoco
@@ -68,8 +74,8 @@ class ArmSimulation:
 
     Args:
         contract: Robot and task; the robot must have the UR5e's joints and the gripper's.
-        controllers: Kind of controller by group; by default the one that the robot's command adapter speaks
-            to.
+        controllers: Kind of controller by the group that owns it; by default the one that the robot's command
+            adapter speaks to.
 
     Raises:
         LearnedArmError: Another robot, an unknown task, camera or controller.
@@ -87,13 +93,14 @@ class ArmSimulation:
         self.contract = contract
         self.joints = robot.joints
         self.controllers: dict[str, Controller] = {}
-        for group in robot.groups:
-            kind = (controllers or {}).get(group.name, group.command.adapter)
+        self._places: dict[str, list[int]] = {}
+        for each in robot.controllers:
+            owner = each.groups[0]
+            kind = (controllers or {}).get(owner, each.command.adapter)
             if kind not in CONTROLLERS:
-                raise LearnedArmError(
-                    "unknown controller", where=group.name, got=kind, allowed=list(CONTROLLERS)
-                )
-            self.controllers[group.name] = CONTROLLERS[kind](group.joints)
+                raise LearnedArmError("unknown controller", where=owner, got=kind, allowed=list(CONTROLLERS))
+            self.controllers[owner] = CONTROLLERS[kind](each.joints)
+            self._places[owner] = list(each.places)
         self.model = scene.build_model()
         self.judge = Judge(contract.task)
         self.now_ns = FIRST_STAMP_NS
@@ -157,7 +164,7 @@ class ArmSimulation:
     def _begin(self) -> None:
         commanded = self._data.ctrl[self._ctrl] / self._to_model
         for group, controller in self.controllers.items():
-            controller.hold(commanded[self.contract.robot.slices[group]])
+            controller.hold(commanded[self._places[group]])
         self.judge.reset()
 
     def skip_to(self, now_ns: int) -> None:
@@ -170,16 +177,25 @@ class ArmSimulation:
             raise LearnedArmError(
                 "simulation time would run backward", got=now_ns, allowed=f"{self.now_ns} or later"
             )
+        for controller in self.controllers.values():
+            controller.skip(self.now_ns, now_ns)
         self.now_ns = now_ns
 
     # -- commands --------------------------------------------------------------------------------------------
 
     def set_position_targets(self, group: str, position_rad: Sequence[float] | Array) -> bool:
-        """Command a group's forward controller; False when it refused, see `controllers[group].error`."""
+        """Command a group's position controller; False when it refused, see `controllers[group].error`."""
         controller = self._controller(group)
         if not isinstance(controller, ForwardPosition):
             raise LearnedArmError("not a forward controller", where=group, got=type(controller).__name__)
         return controller.command(position_rad)
+
+    def set_speeds(self, group: str, speed_rad_s: Sequence[float] | Array) -> bool:
+        """Command a group's velocity controller; False when it refused, see `controllers[group].error`."""
+        controller = self._controller(group)
+        if not isinstance(controller, ForwardVelocity):
+            raise LearnedArmError("not a velocity controller", where=group, got=type(controller).__name__)
+        return controller.command(self.now_ns, speed_rad_s)
 
     def set_trajectory(
         self,
@@ -200,7 +216,7 @@ class ArmSimulation:
 
     def _controller(self, group: str) -> Controller:
         if group not in self.controllers:
-            raise LearnedArmError("no such joint group", got=group, allowed=list(self.controllers))
+            raise LearnedArmError("no such controller", got=group, allowed=list(self.controllers))
         return self.controllers[group]
 
     def step(self, dt_ns: int) -> None:
@@ -214,9 +230,9 @@ class ArmSimulation:
             raise LearnedArmError(
                 "not whole physics steps", got=dt_ns, allowed=f"multiples of {scene.PHYSICS_STEP_NS} ns"
             )
-        command = np.concatenate(
-            [self.controllers[each.name].at(self.now_ns) for each in self.contract.robot.groups]
-        )
+        command = np.empty(len(self.joints))
+        for group, controller in self.controllers.items():
+            command[self._places[group]] = controller.at(self.now_ns)
         self._data.ctrl[self._ctrl] = command * self._to_model
         mujoco.mj_step(self.model, self._data, steps)
         self.now_ns += dt_ns

@@ -94,8 +94,9 @@ class LockStep:
     def _advance_when_answered(self) -> None:
         if self._answered is None:
             return
-        for group in self._world.contract.robot.groups:
-            if group.name not in self._fresh and any(joint in self._answered for joint in group.joints):
+        for controller in self._world.contract.robot.controllers:
+            asked = any(joint in self._answered for joint in controller.joints)
+            if asked and controller.groups[0] not in self._fresh:
                 return
         self._arm.step(self._world.control_ns)
         self._publish()

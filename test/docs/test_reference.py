@@ -20,10 +20,10 @@ from demo_tools.dataset.lerobot_v3 import _features
 from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
 from demo_tools.flow.stack import NODES
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
+from learned_arm.command_spec import ADAPTERS
 from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, load_contract
 from learned_arm.episode import EPISODE_VERSION, Episode, InitialState, Stream
 from learned_arm.lineage import Statement
-from learned_arm.robot import ADAPTERS
 from learned_policy_node import signature_json
 from learned_policy_node.onnx_policy import ACTION, STATE
 from learned_policy_node.policy_file import METADATA
