@@ -21,7 +21,7 @@ from learned_arm.ros.remote import RemoteNode
 SOURCE = "policy"
 _PATIENCE_S = 5.0
 # A status older than the lease may still come after it was given; one that comes so much later is news.
-_NEWS_S = 0.5
+_NEWS_S = 1.0
 
 
 class Door:
