@@ -1,9 +1,13 @@
-"""The policy node's parameters: their names, defaults and meaning, and the chunker that they choose."""
+"""The policy node's parameters: their names, defaults and meaning, and what they choose."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
 
 from learned_arm.contract import Contract, load_contract
 from learned_arm.errors import LearnedArmError
@@ -12,8 +16,10 @@ from learned_arm.ros.node import parameter
 from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
 from learned_policy_node.inference import Inference, Inline, Worker
 from learned_policy_node.policy import Policy
-from learned_policy_node.runtime import PROVIDERS
+from learned_policy_node.proving import Demands
+from learned_policy_node.runtime import PROVIDERS, check_runtime
 from learned_policy_node.scheduler import LEAD_TICKS, Rules
+from learned_policy_node.swap import check_limit
 
 EXECUTIONS = ("ensemble", "receding")
 _LARGEST_ADDED_LATENCY_MS = 10_000.0
@@ -25,7 +31,11 @@ def _setting(default: Any, description: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Read once, when the node is configured."""
+    """Read when the node is configured; only `model` may change while it is active.
+
+    Raises:
+        LearnedArmError: A value is out of range, alone or beside the others.
+    """
 
     model: str = _setting("", "path of the policy's .onnx file")
     contract: str = _setting("", "contract of the robot in front of the policy; empty: the policy's own")
@@ -44,6 +54,23 @@ class Settings:
     inference_timeout_s: float = _setting(1.0, "longest time of one inference: the model is cut off, a fault")
     allow_untested: bool = _setting(False, "run a foreign policy that has no self-test")
 
+    def __post_init__(self) -> None:
+        if self.execution not in EXECUTIONS:
+            raise LearnedArmError("unknown execution", got=self.execution, allowed=list(EXECUTIONS))
+        RecedingHorizon(1, self.execute_steps)
+        TemporalEnsemble(1, self.ensemble_decay, self.ensemble_order)
+        make_rules(self)
+        if not 0 <= self.added_latency_ms <= _LARGEST_ADDED_LATENCY_MS:
+            allowed = f"0 .. {_LARGEST_ADDED_LATENCY_MS:.0f} ms"
+            raise LearnedArmError("wrong added latency", got=self.added_latency_ms, allowed=allowed)
+        check_runtime(self.intra_op_threads, self.provider)
+        check_limit(self.inference_timeout_s)
+
+    @property
+    def demands(self) -> Demands:
+        """How a policy is to run, and what it must show first."""
+        return Demands(self.intra_op_threads, self.provider, self.allow_untested, self.inference_timeout_s)
+
 
 def declare_settings(node: Any) -> None:
     """Declare every setting as a parameter."""
@@ -52,8 +79,40 @@ def declare_settings(node: Any) -> None:
 
 
 def read_settings(node: Any) -> Settings:
-    """The settings as the parameters stand now."""
+    """The settings as the parameters stand now.
+
+    Raises:
+        LearnedArmError: One is out of range.
+    """
     return Settings(**{each.name: node.get_parameter(each.name).value for each in fields(Settings)})
+
+
+def guard_settings(node: Any, check: Callable[[Settings, list[str]], object]) -> None:
+    """Refuse settings that are out of range, with everything set beside them, and what a check does not let pass.
+
+    Args:
+        node: Has declared them.
+        check: Called with the settings as they would be and the names of those that are set; it may raise.
+    """
+    names, simulated = [each.name for each in fields(Settings)], bool(node.get_parameter("use_sim_time").value)
+
+    def on_set(changes: Sequence[Parameter]) -> SetParametersResult:
+        given = {each.name: each.value for each in changes}
+        try:
+            if given.get("use_sim_time", simulated) != simulated:
+                raise LearnedArmError("use_sim_time is read at the start", got=not simulated, allowed=simulated)
+            own = [name for name in given if name in names]
+            check(replace(read_settings(node), **{name: given[name] for name in own}), own)
+        except LearnedArmError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(on_set)
+
+
+def changed_settings(one: Settings, other: Settings) -> list[str]:
+    """Names of the settings that differ."""
+    return [each.name for each in fields(Settings) if getattr(one, each.name) != getattr(other, each.name)]
 
 
 def own_contract(settings: Settings, policy: Contract) -> Contract:
@@ -71,10 +130,8 @@ def make_chunker(contract: Contract, settings: Settings) -> Chunker:
     """The chunker that the settings name.
 
     Raises:
-        LearnedArmError: A setting is out of range.
+        LearnedArmError: It would execute more steps than the policy gives.
     """
-    if settings.execution not in EXECUTIONS:
-        raise LearnedArmError("unknown execution", got=settings.execution, allowed=list(EXECUTIONS))
     if settings.execution == "ensemble":
         return TemporalEnsemble(contract.period_ns, settings.ensemble_decay, settings.ensemble_order)
     horizon = contract.action.horizon
@@ -93,13 +150,15 @@ def make_rules(settings: Settings) -> Rules:
     return Rules(settings.lead_ticks, settings.compensate, settings.max_jump_rad, settings.hold_ticks)
 
 
-def make_inference(policy: Policy, settings: Settings, lock_step: bool) -> Inference:
+def make_inference(
+    policy: Policy, settings: Settings, lock_step: bool, generation: Callable[[], int] = lambda: 0
+) -> Inference:
     """Where the policy runs: in lock-step at once, so that results do not depend on the machine.
 
-    Raises:
-        LearnedArmError: The added latency is out of range.
+    Args:
+        policy: Who is asked.
+        settings: With the added latency.
+        lock_step: Whether the simulation waits for each tick.
+        generation: Of the policy that gave the last answer.
     """
-    added_ms = settings.added_latency_ms
-    if not 0 <= added_ms <= _LARGEST_ADDED_LATENCY_MS:
-        raise LearnedArmError("wrong added latency", got=added_ms, allowed=f"0 .. {_LARGEST_ADDED_LATENCY_MS:.0f} ms")
-    return (Inline if lock_step else Worker)(policy, round(added_ms * 1e6))
+    return (Inline if lock_step else Worker)(policy, round(settings.added_latency_ms * 1e6), generation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from learned_arm.contract import Contract
+from learned_policy_node.policy import ENGAGE, REQUEST
 
 STATE = "observation.state"
 ACTION = "action"
@@ -12,7 +13,7 @@ IMAGES = "observation.images."
 LAYOUTS = ("NHWC", "NCHW")
 COLOURS = ("rgb", "bgr")
 DTYPES = ("uint8", "float32")
-RESETS = ("engage", "request")
+RESETS = (ENGAGE, REQUEST)
 
 
 @dataclass(frozen=True)

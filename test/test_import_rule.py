@@ -30,7 +30,11 @@ NODE_PARTS = {
     "demo_tools/simulation/pacing.py",
     "demo_tools/simulation/publishers.py",
     "demo_tools/simulation/world.py",
+    "learned_policy_node/active.py",
+    "learned_policy_node/answering.py",
+    "learned_policy_node/configured.py",
     "learned_policy_node/door.py",
+    "learned_policy_node/intake.py",
     "learned_policy_node/settings.py",
 }
 HOMES = {
