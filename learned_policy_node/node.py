@@ -26,6 +26,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from learned_arm import cdr
+from learned_arm.clock_watch import TimeFaultError
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder, digest
 from learned_arm.ros import messages, qos
@@ -216,11 +217,23 @@ class PolicyNode(LifecycleNode):
             self._counts["lost"] += number - last - 1
         self._numbers[topic] = number
         try:
-            self._loop.push(topic, cdr.header_stamp_ns(raw), received_ns, raw)
+            now_ns = None if self._lock_step else self._now_ns()
+            self._loop.push(topic, cdr.header_stamp_ns(raw), received_ns, raw, now_ns)
+        except TimeFaultError as error:
+            self._on_time_fault(error)
+            return
         except LearnedArmError as error:
             self.get_logger().error(f"{topic} refused: {error}", throttle_duration_sec=1.0)
             return
         self._pacer.poke()
+
+    def _on_time_fault(self, error: TimeFaultError) -> None:
+        """Whoever acts on stamps that lie must be armed again; while nobody acts, forgetting them is enough."""
+        self._counts["time_faults"] += 1
+        if self._door.holds and not self._fault:
+            self._latch(str(error))
+        else:
+            self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
 
     def _on_sent(self, raw: bytes) -> None:
         if self._loop is None:
@@ -359,7 +372,7 @@ class PolicyNode(LifecycleNode):
             "state": self._state,
             "engaged": self._door.holds,
             "fault": self._fault,
-            **{name: self._counts[name] for name in ("ticks", "inferences", "refused", "lost")},
+            **{name: self._counts[name] for name in ("ticks", "inferences", "refused", "lost", "time_faults")},
             "missed": self._pacer.missed if self._pacer is not None else 0,
             "last_refusal": self._last_refusal,
             "step_ms": round(self._step_ms, 3),

@@ -27,7 +27,7 @@ PROVIDERS = {
 LOOSE = {"cuda": 1e-3, "tensorrt": 1e-3}
 """Smallest tolerance of a self-test by provider, where the file's own is too strict."""
 _BEHIND = {"tensorrt": ("cuda", "cpu"), "cuda": ("cpu",), "openvino": ("cpu",), "cpu": ()}
-_MOST_THREADS = 2
+MOST_THREADS = 2
 _WATCHDOG = Watchdog()
 
 
@@ -50,8 +50,8 @@ class Runtime:
     """
 
     def __init__(self, data: bytes, where: str, threads: int = 1, provider: str = "cpu") -> None:
-        if not 1 <= threads <= _MOST_THREADS:
-            raise LearnedArmError("wrong number of threads", got=threads, allowed=f"[1, {_MOST_THREADS}]")
+        if not 1 <= threads <= MOST_THREADS:
+            raise LearnedArmError("wrong number of threads", got=threads, allowed=f"[1, {MOST_THREADS}]")
         if provider not in PROVIDERS:
             raise LearnedArmError("unknown execution provider", got=provider, allowed=list(PROVIDERS))
         present = available_providers()

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from learned_arm import checked
 from learned_arm.contract import Contract, load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
-from learned_arm.ros.node import parameter
+from learned_arm.ros.node import check_all_when_set, parameter
 from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
 from learned_policy_node.inference import Inference, Inline, Worker
 from learned_policy_node.policy import Policy
-from learned_policy_node.runtime import PROVIDERS
+from learned_policy_node.runtime import MOST_THREADS, PROVIDERS
 from learned_policy_node.scheduler import LEAD_TICKS, Rules
+from learned_policy_node.swap import LONGEST_LIMIT_S
 
 EXECUTIONS = ("ensemble", "receding")
 _LARGEST_ADDED_LATENCY_MS = 10_000.0
+_MOST_STEPS = 10_000
 
 
 def _setting(default: Any, description: str) -> Any:
@@ -46,14 +49,42 @@ class Settings:
 
 
 def declare_settings(node: Any) -> None:
-    """Declare every setting as a parameter."""
+    """Declare every setting as a parameter, checked now and, all or none, whenever one is set.
+
+    Raises:
+        LearnedArmError: A value given at the start is out of range.
+    """
     for each in fields(Settings):
         parameter(node, each.name, each.default, each.metadata["description"])
+    names = {each.name for each in fields(Settings)}
+    check_settings(read_settings(node))
+
+    def check(changes: dict[str, Any]) -> None:
+        settings = {name: value for name, value in changes.items() if name in names}
+        check_settings(replace(read_settings(node), **settings))
+
+    check_all_when_set(node, check)
 
 
 def read_settings(node: Any) -> Settings:
     """The settings as the parameters stand now."""
     return Settings(**{each.name: node.get_parameter(each.name).value for each in fields(Settings)})
+
+
+def check_settings(settings: Settings) -> None:
+    """Check every number and choice that needs no policy to be judged.
+
+    Raises:
+        LearnedArmError: One is out of range; names it.
+    """
+    checked.choice(*EXECUTIONS)(settings.execution, "parameter execution")
+    checked.integer(1, _MOST_STEPS)(settings.execute_steps, "parameter execute_steps")
+    TemporalEnsemble(1, settings.ensemble_decay, settings.ensemble_order)
+    make_rules(settings)
+    _added_ns(settings)
+    checked.integer(1, MOST_THREADS)(settings.intra_op_threads, "parameter intra_op_threads")
+    checked.choice(*PROVIDERS)(settings.provider, "parameter provider")
+    checked.number(0.0, LONGEST_LIMIT_S, open_low=True)(settings.inference_timeout_s, "parameter inference_timeout_s")
 
 
 def own_contract(settings: Settings, policy: Contract) -> Contract:
@@ -99,7 +130,11 @@ def make_inference(policy: Policy, settings: Settings, lock_step: bool) -> Infer
     Raises:
         LearnedArmError: The added latency is out of range.
     """
+    return (Inline if lock_step else Worker)(policy, _added_ns(settings))
+
+
+def _added_ns(settings: Settings) -> int:
     added_ms = settings.added_latency_ms
     if not 0 <= added_ms <= _LARGEST_ADDED_LATENCY_MS:
         raise LearnedArmError("wrong added latency", got=added_ms, allowed=f"0 .. {_LARGEST_ADDED_LATENCY_MS:.0f} ms")
-    return (Inline if lock_step else Worker)(policy, round(added_ms * 1e6))
+    return round(added_ms * 1e6)

@@ -16,7 +16,7 @@ from learned_policy_node.loading import AnyPolicy, load_policy
 from learned_policy_node.onnx_policy import check_belongs
 from learned_policy_node.policy import TimedPolicy
 
-_LONGEST_LIMIT_S = 3600.0
+LONGEST_LIMIT_S = 3600.0
 
 
 class SwappablePolicy:
@@ -86,8 +86,8 @@ class TimeLimit:
     """
 
     def __init__(self, policy: TimedPolicy, limit_s: float, now_ns: Callable[[], int]) -> None:
-        if not 0 < limit_s <= _LONGEST_LIMIT_S:
-            raise LearnedArmError("wrong time limit of a step", got=limit_s, allowed=f"(0, {_LONGEST_LIMIT_S:g}] s")
+        if not 0 < limit_s <= LONGEST_LIMIT_S:
+            raise LearnedArmError("wrong time limit of a step", got=limit_s, allowed=f"(0, {LONGEST_LIMIT_S:g}] s")
         self._policy, self._limit_ns, self._now_ns = policy, round(limit_s * 1e9), now_ns
 
     @property
