@@ -1,7 +1,7 @@
 """Every fault on real processes: what must happen, what happened, and how soon, each struck several times.
 
-The table shows medians; the verdict is that of all repetitions. Times are monotonic, from the moment the fault begins to
-the moment that this process hears of it: upper bounds.
+The table shows medians; the verdict is that of all repetitions. Times are monotonic, from the moment the fault begins
+to the moment that this process hears of it: upper bounds.
 """
 
 from __future__ import annotations

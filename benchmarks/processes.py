@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from learned_arm.errors import LearnedArmError
@@ -25,9 +26,10 @@ def own_domain() -> int:
     return _FIRST_DOMAIN + os.getpid() % _DOMAINS
 
 
-def join_domain(domain_id: int) -> None:
-    """Give this process the environment that its children get; call it before rclpy.init."""
-    os.environ.update(transport.environment(domain_id))
+def join_domain(domain_id: int, put: Callable[[str, str], object] = os.environ.__setitem__) -> None:
+    """Give this process the environment that its children get, variable by variable; call it before rclpy.init."""
+    for name, value in transport.environment(domain_id).items():
+        put(name, value)
 
 
 class Processes:

@@ -452,6 +452,16 @@ def test_a_jump_of_the_clock_is_no_jump_of_the_arm(moving: Arm, jump_ns: int) ->
     assert (np.abs(sent - before) <= LIMITS["velocity_rad_s"] * 2 * PERIOD_NS / 1e9 + 1e-9).all()
 
 
+def test_in_lock_step_time_that_runs_backward_disarms(moving: Arm) -> None:
+    before = moving.sent[-1]
+    moving.door.step(moving.now_ns + PERIOD_NS)
+    moving.measure()
+    sent = moving.door.step(moving.now_ns - SECOND_NS).sent_rad
+    assert moving.door.state is State.STOPPED and moving.door.holder is None
+    assert moving.door.reason == "time ran backward; got -1.010 s" and moving.door.time_faults == 1
+    assert sent is not None and (np.abs(sent - before) <= 2 * LIMITS["velocity_rad_s"] * PERIOD_NS / 1e9).all()
+
+
 @pytest.mark.parametrize("paused_ms", [101, 1000])
 def test_a_door_that_stood_still_begins_again_at_rest_and_armed_by_nobody(moving: Arm, paused_ms: int) -> None:
     before = moving.sent[-1]

@@ -13,7 +13,7 @@ from learned_policy_node.inference import Inline, Worker
 from learned_policy_node.scheduler import Rules
 
 pytest.importorskip("rclpy")
-from learned_policy_node.settings import Settings, make_inference, make_rules
+from learned_policy_node.settings import Settings, check_settings, make_inference, make_rules
 
 
 class Silent:
@@ -43,3 +43,28 @@ def test_the_model_runs_inside_the_tick_in_lock_step_and_beside_it_in_real_time(
 def test_an_added_latency_out_of_range_names_the_range(contract: Contract, added_ms: float) -> None:
     with pytest.raises(LearnedArmError, match="10000 ms"):
         make_inference(Silent(contract), Settings(added_latency_ms=added_ms), True)
+
+
+def test_the_defaults_pass_their_own_check() -> None:
+    check_settings(Settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("execution", "hope", "parameter execution: unknown value"),
+        ("execute_steps", 0, "parameter execute_steps: not an integer in range"),
+        ("ensemble_decay", float("nan"), "wrong decay"),
+        ("ensemble_order", "random", "unknown order"),
+        ("lead_ticks", 0, "wrong lead"),
+        ("max_jump_rad", float("nan"), "wrong largest jump"),
+        ("hold_ticks", -1, "wrong hold"),
+        ("added_latency_ms", float("inf"), "wrong added latency"),
+        ("intra_op_threads", 3, "parameter intra_op_threads: not an integer in range"),
+        ("provider", "abacus", "parameter provider: unknown value"),
+        ("inference_timeout_s", 0.0, "parameter inference_timeout_s: not a number in range"),
+    ],
+)
+def test_each_setting_out_of_range_is_refused_by_name(name: str, value: object, words: str) -> None:
+    with pytest.raises(LearnedArmError, match=words):
+        check_settings(Settings(**{name: value}))  # type: ignore[arg-type]
