@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.faults.rig import ARM, DEADMAN_TIMEOUT_S, DRIVER, JOYSTICK, POLICY, Rig
-from benchmarks.faults.world import CAMERA_MAX_AGE_S, CHUNK_TICKS, JOINTS_MAX_AGE_S
+from benchmarks.faults.world import CAMERA_MAX_AGE_S, CHUNK_TICKS, JOINTS_MAX_AGE_S, MODE_CAMERA
 from learned_arm.clock_watch import LARGEST_FUTURE_NS
 from learned_arm.commander import SOURCE_TIMEOUT_S
 from learned_arm.door_state import State
 from learned_policy_node.scheduler import Rules
 
-CAMERA = "front_camera"
+CAMERA = f"{MODE_CAMERA}_camera"
 _LOOKS_S = 0.6
 _PAUSE_S = 0.6
 
@@ -34,7 +34,7 @@ class Fault:
         still_after_s: The same until the arm may be braked; `after_s` unless something stops it earlier or later.
         mend: Takes the cause away, before the arm is armed again.
         check: What else must hold while the fault lasts, in words what does not.
-        kills: Whether a process must start anew.
+        kills: The process that dies of it and must start anew.
         latched: Whether nobody may engage before somebody has cleared it.
     """
 
@@ -47,7 +47,7 @@ class Fault:
     still_after_s: float | None = None
     mend: Callable[[Rig], object] = Rig.restore
     check: Callable[[Rig], str] = lambda _rig: ""
-    kills: bool = False
+    kills: str = ""
     latched: bool = False
 
     @property
@@ -200,7 +200,7 @@ FAULTS: tuple[Fault, ...] = (
         _STALE,
         CAMERA_MAX_AGE_S,
         mend=_started(CAMERA),
-        kills=True,
+        kills=CAMERA,
     ),
     _joints("silent", name="joints: silent"),
     _joints("frozen", _FROZEN_S, "joints: the same stamp again and again"),
@@ -228,7 +228,7 @@ FAULTS: tuple[Fault, ...] = (
         "joint states silent",
         JOINTS_MAX_AGE_S,
         mend=_started(DRIVER),
-        kills=True,
+        kills=DRIVER,
         latched=True,
     ),
     _model("nan", "not finite"),
@@ -264,7 +264,7 @@ FAULTS: tuple[Fault, ...] = (
         _LEAD_S,
         mend=_started(POLICY),
         check=_frees_the_door,
-        kills=True,
+        kills=POLICY,
     ),
     Fault(
         "door: SIGSTOP, then SIGCONT",

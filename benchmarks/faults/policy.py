@@ -16,6 +16,7 @@ from benchmarks.faults.world import (
     GOOD,
     HANGS,
     INFINITE,
+    MODE_CAMERA,
     MODE_STEP,
     MODES,
     NAN,
@@ -36,7 +37,7 @@ _SLOW_S = 0.55
 """Longer than a chunk of the rig lasts, shorter than the policy node's `inference_timeout_s`."""
 
 
-def write_circle(path: Path, contract: Contract, camera: str = "front") -> None:
+def write_circle(path: Path, contract: Contract) -> None:
     """Write the policy file for a contract of `rig_contract`.
 
     The motion needs no memory: with d the distance of the first two joints from home,
@@ -46,14 +47,13 @@ def write_circle(path: Path, contract: Contract, camera: str = "front") -> None:
     Args:
         path: The .onnx file.
         contract: What it is for.
-        camera: Whose picture tells the mode.
     """
-    save_policy(path, contract, _graph(contract, camera, _turns_for(_SLOW_S)), _sound_observation(contract, camera))
+    save_policy(path, contract, _graph(contract, _turns_for(_SLOW_S)), _sound_observation(contract))
 
 
-def _graph(contract: Contract, camera: str, slow_turns: int) -> onnx.GraphProto:
+def _graph(contract: Contract, slow_turns: int) -> onnx.GraphProto:
     dof, horizon, period_s = contract.robot.dof, contract.action.horizon, contract.period_ns / 1e9
-    height = contract.cameras[camera].size[0]
+    height = contract.cameras[MODE_CAMERA].size[0]
     turn, two = np.zeros((dof, dof), np.float32), np.zeros((dof, dof), np.float32)
     turn[1, 0], turn[0, 1] = -TURN_RAD_S, TURN_RAD_S
     two[0, 0] = two[1, 1] = 1.0
@@ -101,7 +101,7 @@ def _graph(contract: Contract, camera: str, slow_turns: int) -> onnx.GraphProto:
         helper.make_node("Add", ["around", "outward"], ["speed"]),
         helper.make_node("Unsqueeze", ["speed", "chunk_axis"], ["speed_row"]),
         helper.make_node("Mul", ["speed_row", "ahead_s"], ["labels"]),
-        helper.make_node("Slice", [camera_input(camera), "from", "to", "row_axis"], ["band"]),
+        helper.make_node("Slice", [camera_input(MODE_CAMERA), "from", "to", "row_axis"], ["band"]),
         helper.make_node("Cast", ["band"], ["band_float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["band_float"], ["grey"], keepdims=0),
         helper.make_node("Div", ["grey", "mode_step"], ["mode_float"]),
@@ -178,7 +178,7 @@ def _turns_for(seconds: float) -> int:
     return round(count * seconds / fastest_s)
 
 
-def _sound_observation(contract: Contract, camera: str) -> dict[str, NDArray[Any]]:
+def _sound_observation(contract: Contract) -> dict[str, NDArray[Any]]:
     feed: dict[str, NDArray[Any]] = {}
     for name, spec in contract.cameras.items():
         seen = picture(name, 0, GOOD, *spec.size)

@@ -17,7 +17,7 @@ from benchmarks.faults.clock import SharedOffset
 from benchmarks.faults.observer import Observer, Sent
 from benchmarks.faults.part import NONE
 from benchmarks.faults.policy import write_circle
-from benchmarks.faults.world import CLOCK_VARIABLE, DEADMAN, JOINTS_MAX_AGE_S, MODES, save_contract
+from benchmarks.faults.world import CLOCK_VARIABLE, DEADMAN, GOOD, JOINTS_MAX_AGE_S, MODE_CAMERA, MODES, save_contract
 from benchmarks.processes import Processes
 from learned_arm.alignment import AlignedTick, Sample
 from learned_arm.contract import Contract
@@ -36,6 +36,7 @@ _MODULES = {
 }
 _PATIENCE_S = 30.0
 _MOVING_S, _MOVING_RAD = 0.3, 0.01
+_ARMED_S, _UNARMED_S = 0.6, 0.05
 
 
 class Rig:
@@ -143,7 +144,8 @@ class Rig:
         words = "no status of the door"
         while time.monotonic() < end_s:
             self.processes.check()
-            if self.observer.until(lambda: self.moving, 0.6):
+            armed = self.observer.value(ARM, "holder") == "policy" and not self.observer.value(POLICY, "fault")
+            if self.observer.until(lambda: self.moving, _ARMED_S if armed else _UNARMED_S):
                 return
             if self.state in (State.STOPPED.value, State.FAULT.value):
                 self.observer.trigger(f"/{ARM}/clear_fault")
@@ -223,7 +225,8 @@ class Rig:
             for stream, stamp_ns in stamps_ns.items():
                 kind, name = stream.split(":", 1)
                 if kind == "camera":
-                    raw = serialize_message(image(name, stamp_ns, mode, *self._size))
+                    shown = mode if name == MODE_CAMERA else GOOD
+                    raw = serialize_message(image(name, stamp_ns, shown, *self._size))
                 elif stamp_ns in self.observer.joints:
                     raw = self.observer.joints[stamp_ns]
                 else:

@@ -20,6 +20,8 @@ MODE_STEP = 32
 GOOD, NAN, INFINITE, SHORT, HANGS, SLOW = range(6)
 MODES = (GOOD, NAN, INFINITE, SHORT, HANGS, SLOW)
 """What the model does when it sees a picture of the mode."""
+MODE_CAMERA = "front"
+"""Whose picture it looks at for that; all others show a good one."""
 
 STRIKE, STRUCK, DEADMAN = "/faults/strike", "/faults/struck", "/faults/joy"
 """Topics: `<process> <fault>` to a process; `<process> <fault> <monotonic ns>` back, when it has begun."""
