@@ -26,6 +26,8 @@ from learned_policy_node.scheduler import Phase, Rules, Scheduler
 # In real time a tick waits this share of a period for the model it asked; a slower one is met at a later tick.
 _PATIENCE = 0.5
 _COMMANDS_KEPT = 256
+# Ticks run a few milliseconds behind the streams; in lock-step a stream may be some ticks ahead of another.
+_BEHIND_S = 1.0
 _FROM_COMMAND = ("delta", "velocity")
 
 
@@ -73,7 +75,7 @@ class PolicyLoop:
         self.contract = policy.contract
         self._inference = inference or Inline(policy)
         self._scheduler = Scheduler(chunker, self.contract.period_ns, self.contract.action.offset_ticks, rules)
-        self._aligner = Aligner(self.contract)
+        self._aligner = Aligner(self.contract, behind_s=_BEHIND_S)
         # Frames may overtake each other on the way by less than a frame may be old.
         self._stamps = {
             topic: StampWatch(topic, math.inf, buffer.max_age_ns / 1e9)

@@ -185,7 +185,13 @@ class Rig:
         for names in self.observer.ticks:
             told = dict(each.rsplit("@", 1) for each in names)
             seen = told.pop("observation", None)
-            if seen is not None and not self._can_be_seen(seen, {stream: int(stamp) for stream, stamp in told.items()}):
+            if seen is None:
+                continue
+            stamps_ns = {stream: int(stamp) for stream, stamp in told.items()}
+            unheard = [each for each, stamp_ns in stamps_ns.items() if not self._heard(each, stamp_ns)]
+            if unheard:
+                found.append(f"{', '.join(unheard)} was never heard at {told}")
+            elif not self._can_be_seen(seen, stamps_ns):
                 found.append(f"{seen[:12]} of {told}")
         return found
 
@@ -218,6 +224,9 @@ class Rig:
             start -= 1
         return sent[start:]
 
+    def _heard(self, stream: str, stamp_ns: int) -> bool:
+        return stream.startswith("camera:") or stamp_ns in self.observer.joints
+
     def _can_be_seen(self, seen: str, stamps_ns: dict[str, int]) -> bool:
         """Build it again from what was published: joint states as heard, pictures by camera, stamp and mode."""
         for mode in list(self._modes):
@@ -227,10 +236,8 @@ class Rig:
                 if kind == "camera":
                     shown = mode if name == MODE_CAMERA else GOOD
                     raw = serialize_message(image(name, stamp_ns, shown, *self._size))
-                elif stamp_ns in self.observer.joints:
-                    raw = self.observer.joints[stamp_ns]
                 else:
-                    return False
+                    raw = self.observer.joints[stamp_ns]
                 samples[stream] = Sample(stamp_ns, 0, raw)
             if digest(self._builder.build([AlignedTick(0, samples)])) == seen:
                 # The next ones are most probably of the same mode.

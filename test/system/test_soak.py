@@ -70,6 +70,8 @@ def test_faults_for_ten_minutes(rig: Rig) -> None:
         print(f"{name}: {memory.last_bytes(name) / 1e6:.1f} MB, grew {growth[name] / 1e6:+.2f} MB after the warm-up")
     for name, seconds in sorted(slowest_s.items()):
         print(f"{name}: slowest reaction {seconds * 1e3:.0f} ms of {struck[name]}")
+    for each in bad:
+        print(each)
     assert bad == []
     assert {name: each for name, each in growth.items() if each > LARGEST_GROWTH_BYTES} == {}
     for name in (*rig.cameras, DRIVER, JOYSTICK, *PROCESSES):
