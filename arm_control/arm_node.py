@@ -19,7 +19,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from arm_control.settings import declare_contract, declare_deadman, declare_source
+from arm_control.settings import declare_contract, declare_deadman, declare_source, declare_source_timeout
 from learned_arm import cdr
 from learned_arm.command_spec import timeout_warnings
 from learned_arm.commander import SOURCES, Command, Commander
@@ -34,7 +34,7 @@ from learned_arm.watchdog import Watchdog
 
 _STATUS_PERIOD_S = 0.2
 _LOCK_STEP_PATIENCE_S = 5.0
-_ONE_MOMENT_NS = 5_000_000
+_ONE_MOMENT_NS = 100_000
 _WATCHDOG_PERIOD_S = 0.05
 _WATCHDOG_ROUNDS = 10
 _LAST_WORDS_S = 2.0
@@ -51,7 +51,9 @@ class ArmNode(Node):
         declare_source(self)
         deadman = declare_deadman(self)
         self._deadman = Deadman(deadman.timeout_s) if deadman.topic else None
-        self._commander = Commander(self._contract.robot, self._deadman)
+        self._commander = Commander(
+            self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self)
+        )
         self._lock = threading.Lock()
         self._lock_step = is_lock_step(self)
         if self._lock_step and self._contract.period_ns % self._contract.robot.control_period_ns:

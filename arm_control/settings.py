@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from learned_arm import checked
-from learned_arm.commander import SOURCES
+from learned_arm.commander import SOURCE_TIMEOUT_S, SOURCES
 from learned_arm.contract import Contract, load_contract
 from learned_arm.deadman import KINDS, DeadmanSettings
 from learned_arm.ros.node import check_when_set, parameter
@@ -32,6 +32,17 @@ def declare_source(node: Any) -> None:
     """
     _check_source(parameter(node, "source", "", f"who ~/engage speaks for: {', '.join(SOURCES)}"))
     check_when_set(node, "source", _check_source)
+
+
+def declare_source_timeout(node: Any) -> float:
+    """Seconds of silence after which a holder loses the lease, fixed at the start.
+
+    Raises:
+        LearnedArmError: The value is out of range.
+    """
+    what = "silence of a holder, past the end of its timeline, that frees the door"
+    value = parameter(node, "source_timeout_s", SOURCE_TIMEOUT_S, what, read_only=True)
+    return checked.number(0.05, 60.0)(value, "parameter source_timeout_s")
 
 
 def declare_deadman(node: Any) -> DeadmanSettings:

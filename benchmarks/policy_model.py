@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from learned_arm.canonical import canonical_json
 from learned_arm.contract import Contract
 from learned_policy_node.onnx_policy import ACTION, STATE, camera_input, expected_inputs
+from learned_policy_node.seal import sealed
 from learned_policy_node.selftest import SelfTest
 
 OPSET = 17
@@ -90,22 +91,34 @@ def write_policy(path: Path, contract: Contract, seed: int = 0, made_from: Mappi
         ],
         weights,
     )
+    save_policy(path, contract, graph, _observation(contract, rng), made_from, {"seed": seed})
+
+
+def save_policy(
+    path: Path,
+    contract: Contract,
+    graph: onnx.GraphProto,
+    feed: Mapping[str, NDArray[Any]],
+    made_from: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Make a policy file of a graph with the contract's inputs and output; the feed is its self-test."""
+    inputs = expected_inputs(contract)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     onnx.checker.check_model(model)
-    feed = _observation(contract, rng)
     output = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(
-        [ACTION], feed
+        [ACTION], dict(feed)
     )
     metadata = {
         "contract": canonical_json(contract.canonical()).decode(),
         "signature": json.dumps(
             {"inputs": {name: name for name in inputs}, "outputs": {ACTION: ACTION}, "recurrent": []}
         ),
-        "lineage": json.dumps({"kind": "policy", "made_from": dict(made_from or {}), "facts": {"seed": seed}}),
+        "lineage": json.dumps({"kind": "policy", "made_from": dict(made_from or {}), "facts": dict(facts or {})}),
         "selftest": json.dumps(SelfTest(feed, {ACTION: np.asarray(output[0])}).to_json()),
     }
     helper.set_model_props(model, {f"learned_arm.{key}": value for key, value in metadata.items()})
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(sealed(model))
 
 
 def _observation(contract: Contract, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:

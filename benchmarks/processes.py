@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from learned_arm.errors import LearnedArmError
@@ -25,9 +26,10 @@ def own_domain() -> int:
     return _FIRST_DOMAIN + os.getpid() % _DOMAINS
 
 
-def join_domain(domain_id: int) -> None:
-    """Give this process the environment that its children get; call it before rclpy.init."""
-    os.environ.update(transport.environment(domain_id))
+def join_domain(domain_id: int, put: Callable[[str, str], object] = os.environ.__setitem__) -> None:
+    """Give this process the environment that its children get, variable by variable; call it before rclpy.init."""
+    for name, value in transport.environment(domain_id).items():
+        put(name, value)
 
 
 class Processes:
@@ -36,10 +38,11 @@ class Processes:
     Args:
         domain_id: ROS_DOMAIN_ID of all.
         logs: Existing folder for their output.
+        variables: More of their environment.
     """
 
-    def __init__(self, domain_id: int, logs: Path) -> None:
-        self._environment = transport.environment(domain_id) | {"OMP_NUM_THREADS": "1"}
+    def __init__(self, domain_id: int, logs: Path, **variables: str) -> None:
+        self._environment = transport.environment(domain_id) | {"OMP_NUM_THREADS": "1"} | variables
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -50,9 +53,10 @@ class Processes:
         for name in list(self._processes):
             self.stop(name)
 
-    def start(self, module: str, *arguments: str) -> int:
-        """Run a module in a process of its own; returns its id."""
-        with (self._logs / f"{module}.log").open("wb") as log:
+    def start(self, module: str, *arguments: str, name: str = "") -> int:
+        """Run a module in a process of its own, called by its module unless a name is given; returns its id."""
+        name = name or module
+        with (self._logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 env=self._environment,
@@ -61,8 +65,22 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._processes[module] = process
+        self._processes[name] = process
         return process.pid
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to one process."""
+        os.kill(self._processes[name].pid, number)
+
+    def ended(self, name: str) -> bool:
+        """Whether a process has ended."""
+        return self._processes[name].poll() is not None
+
+    def wait(self, name: str, timeout_s: float) -> int:
+        """Wait for a process that ends by itself or was killed, and forget it; its status, negative for a signal."""
+        status = self._processes[name].wait(timeout_s)
+        del self._processes[name]
+        return status
 
     def check(self) -> None:
         """Raise when a process has ended on its own."""
@@ -71,9 +89,11 @@ class Processes:
                 text = (self._logs / f"{name}.log").read_text(errors="replace").strip()
                 raise LearnedArmError(f"{name} ended with status {process.returncode}", got=text[-180:] or "no output")
 
-    def stop(self, module: str) -> None:
+    def stop(self, name: str) -> None:
         """End one process."""
-        process = self._processes.pop(module)
+        process = self._processes.pop(name)
+        # One that was stopped by a signal ends only when it goes on.
+        process.send_signal(signal.SIGCONT)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if process.poll() is not None:
                 return

@@ -6,6 +6,7 @@ was received can only refuse it. The same code runs in the policy node, the repl
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
@@ -58,13 +59,29 @@ class StreamBuffer:
 
     A message stamped at or before the newest one is dropped and counted: an out-of-order frame never changes what an
     earlier tick saw.
+
+    Args:
+        name: Of the stream.
+        max_age_s: Oldest message that a tick may use.
+        latency_s: See `sample`.
+        capacity: Messages kept at most.
+        behind_s: How far a tick may lie behind the newest message; what is too old even for that one is let go. A
+            second of pictures is tens of megabytes.
     """
 
-    def __init__(self, name: str, max_age_s: float, latency_s: float = 0.0, capacity: int = 256) -> None:
+    def __init__(
+        self,
+        name: str,
+        max_age_s: float,
+        latency_s: float = 0.0,
+        capacity: int = 256,
+        behind_s: float = math.inf,
+    ) -> None:
         self.name = name
         self.max_age_ns = round(max_age_s * _SECOND_NS)
         self.latency_ns = round(latency_s * _SECOND_NS)
         self.out_of_order = 0
+        self._kept_ns = (max_age_s + latency_s + behind_s) * _SECOND_NS
         self._samples: deque[Sample] = deque(maxlen=capacity)
 
     @property
@@ -87,6 +104,8 @@ class StreamBuffer:
             self.out_of_order += 1
             return False
         self._samples.append(Sample(stamp_ns, receive_ns, raw))
+        while self._samples[0].stamp_ns < stamp_ns - self._kept_ns:
+            self._samples.popleft()
         return True
 
     def sample(self, tick_ns: int, now_ns: int | None = None) -> Sample | Refusal:
@@ -129,17 +148,23 @@ class Aligner:
     """The streams of a contract side by side.
 
     Streams are named `camera:<name>` and `joints:<topic>`.
+
+    Args:
+        contract: Names the streams and their ages.
+        capacity: See `StreamBuffer`.
+        behind_s: See `StreamBuffer`.
     """
 
-    def __init__(self, contract: Contract, capacity: int = 256) -> None:
+    def __init__(self, contract: Contract, capacity: int = 256, behind_s: float = math.inf) -> None:
         self.contract = contract
         self.buffers: dict[str, StreamBuffer] = {}
         self._by_topic: dict[str, StreamBuffer] = {}
         for name, camera in contract.cameras.items():
-            self._add(camera.topic, StreamBuffer(f"camera:{name}", camera.max_age_s, camera.latency_s, capacity))
+            ages = camera.max_age_s, camera.latency_s
+            self._add(camera.topic, StreamBuffer(f"camera:{name}", *ages, capacity, behind_s))
         for source in contract.robot.joint_states:
             max_age_s = min(source.max_age_s, contract.state_max_age_s)
-            self._add(source.topic, StreamBuffer(f"{JOINTS}:{source.topic}", max_age_s, 0.0, capacity))
+            self._add(source.topic, StreamBuffer(f"{JOINTS}:{source.topic}", max_age_s, 0.0, capacity, behind_s))
 
     def _add(self, topic: str, buffer: StreamBuffer) -> None:
         self.buffers[buffer.name] = buffer

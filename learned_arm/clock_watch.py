@@ -41,12 +41,14 @@ class StampWatch:
 
     Args:
         where: The stream's name, for errors.
-        max_age_s: A measurement stamped earlier than this before now is stale on arrival.
+        max_age_s: A measurement stamped earlier than this before now is stale on arrival; infinite: none is.
+        disorder_s: How far before the newest stamp one may lie: frames that overtook each other on the way.
     """
 
-    def __init__(self, where: str, max_age_s: float) -> None:
+    def __init__(self, where: str, max_age_s: float, disorder_s: float = 0.0) -> None:
         self._where = where
-        self._oldest_ns = round(max_age_s * 1e9) + LARGEST_FUTURE_NS
+        self._oldest_ns = max_age_s * 1e9 + LARGEST_FUTURE_NS
+        self._disorder_ns = round(disorder_s * 1e9)
         self._last_ns: int | None = None
 
     def see(self, stamp_ns: int, now_ns: int) -> None:
@@ -56,15 +58,17 @@ class StampWatch:
             TimeFaultError: It lies in the future, or before the one of the last message, which it then replaces.
             LearnedArmError: It is stale; no fault of time, the message is only of no use.
         """
-        last_ns, self._last_ns = self._last_ns, stamp_ns
+        last_ns = self._last_ns
+        back_ns = 0 if last_ns is None else last_ns - stamp_ns
+        self._last_ns = last_ns if last_ns is not None and 0 < back_ns <= self._disorder_ns else stamp_ns
         ahead_ns = stamp_ns - now_ns
         if ahead_ns > LARGEST_FUTURE_NS:
             # Kept out of the order, so that the first good stamp after it is not taken for a step backward.
             self._last_ns = last_ns
             ahead, allowed = f"{ahead_ns / 1e9:+.3f} s", f"at most {LARGEST_FUTURE_NS / 1e9:g} s ahead"
             raise TimeFaultError("stamped in the future", where=self._where, got=ahead, allowed=allowed)
-        if last_ns is not None and stamp_ns < last_ns:
-            back = f"{(stamp_ns - last_ns) / 1e9:+.3f} s"
+        if back_ns > self._disorder_ns:
+            back = f"{-back_ns / 1e9:+.3f} s"
             raise TimeFaultError("stamps run backward", where=self._where, got=back, allowed="increasing stamps")
         if -ahead_ns > self._oldest_ns:
             allowed = f"at most {self._oldest_ns / 1e9:g} s old"

@@ -31,7 +31,11 @@ _LONGEST_TIMELINE_NS = 120 * _SECOND_NS
 # An arm that moved more than this while nobody commanded it was moved by somebody else: begin where it is.
 _MOVED_RAD = 0.005
 # A late step moves no further than this many steps in time would have.
-_MOST_PERIODS_A_STEP = 2
+MOST_PERIODS_A_STEP = 2
+# Without commands for this long the controllers have brought the arm to rest, whatever its last speed was.
+LONGEST_PAUSE_NS = 100_000_000
+# A source that is alive answers every tick; one that says nothing for this long and left nothing to follow is dead.
+SOURCE_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Commander:
         robot: Its limits hold for every command.
         deadman: The switch that must be held while anyone moves the arm; None where there is none.
         holder: The source that has the lease.
+        source_timeout_s: How long a holder may be silent, counted from the end of what it asked for.
         clamp_counts: How often each limit changed a request.
         refused_targets: Targets that could not be used.
         time_faults: Jumps of the clock, and joint states stamped in the future or backward.
@@ -73,6 +78,7 @@ class Commander:
     robot: Robot
     deadman: Deadman | None = None
     holder: str | None = None
+    source_timeout_s: float = SOURCE_TIMEOUT_S
     clamp_counts: Counter[str] = field(default_factory=Counter)
     refused_targets: int = 0
     time_faults: int = 0
@@ -86,6 +92,7 @@ class Commander:
         self._timeline: Timeline | None = None
         self._last_ns: int | None = None
         self._last_monotonic_ns: int | None = None
+        self._heard, self._heard_ns = False, 0
         self._at_release: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         # A velocity controller holds no position that its joints could still be on their way to.
         by_speed = (each for each in self.robot.controllers if each.command.adapter == "forward_velocity")
@@ -174,7 +181,7 @@ class Commander:
             self._require_inside(start)
             self.safety.start(start)
             self._last_ns, self._last_monotonic_ns = now_ns, monotonic_ns
-        self.holder, self._timeline = source, None
+        self.holder, self._timeline, self._heard = source, None, True
         self._door.on("engage", f"{source} engaged" + (f", taken from {taken_from}" if taken_from else ""))
         return self.reason
 
@@ -223,6 +230,7 @@ class Commander:
         """
         if source != self.holder or not self.moving_allowed:
             return False
+        self._heard = True
         try:
             self._accept(source, view, now_ns)
         except LearnedArmError:
@@ -239,6 +247,9 @@ class Commander:
         """
         if monotonic_ns is not None:
             self._watch(now_ns, monotonic_ns)
+            self._watch_source(now_ns, monotonic_ns)
+        elif self._last_ns is not None and now_ns < self._last_ns:
+            self._disarm(f"time ran backward; got {(now_ns - self._last_ns) / 1e9:+.3f} s")
         measured = self.measured_rad
         if self._last_ns is None or measured is None:
             return Command(now_ns, None, None)
@@ -253,7 +264,7 @@ class Commander:
         if monotonic_ns is not None and self._last_monotonic_ns is not None:
             # The arm moves in time that passes, also while the clock is being set.
             elapsed_ns = monotonic_ns - self._last_monotonic_ns
-        elapsed_ns = min(elapsed_ns, _MOST_PERIODS_A_STEP * self.robot.control_period_ns)
+        elapsed_ns = min(elapsed_ns, MOST_PERIODS_A_STEP * self.robot.control_period_ns)
         not_viable = self.safety.not_viable
         step = self.safety.step(requested, measured, elapsed_ns / 1e9)
         self._last_ns, self._last_monotonic_ns = now_ns, monotonic_ns
@@ -297,10 +308,32 @@ class Commander:
             self._clock.see(now_ns, monotonic_ns)
         except TimeFaultError as error:
             self._disarm(str(error))
+        self._watch_loop(monotonic_ns)
         self.check_deadman(monotonic_ns)
         self._silence = self._arm.silence(monotonic_ns)
         if self._silence and self.holder is not None:
             self.fault(self._silence)
+
+    def _watch_loop(self, monotonic_ns: int) -> None:
+        """A door that stood still left the arm with its last command: it begins again at rest, and armed by nobody."""
+        if self._last_ns is None or self._last_monotonic_ns is None:
+            return
+        paused_ns = monotonic_ns - self._last_monotonic_ns
+        if paused_ns > LONGEST_PAUSE_NS:
+            self.safety.start(self.safety.position_rad)
+            if self.holder is not None:
+                allowed = f"{LONGEST_PAUSE_NS / 1e6:.0f} ms"
+                self.stop(f"the control loop stood still for {paused_ns / 1e6:.0f} ms, allowed {allowed}")
+
+    def _watch_source(self, now_ns: int, monotonic_ns: int) -> None:
+        """Free the door from a holder that is dead or has forgotten it: it must not be locked for everyone else."""
+        follows = self._timeline is not None and self._timeline.at(now_ns) is not None
+        if self._heard or follows or self.holder is None:
+            self._heard, self._heard_ns = False, monotonic_ns
+            return
+        silent_ns = monotonic_ns - self._heard_ns
+        if silent_ns > self.source_timeout_s * _SECOND_NS:
+            self._let_go("release", f"{self.holder} silent for {silent_ns / 1e6:.0f} ms, lease taken from it")
 
     def _disarm(self, reason: str) -> None:
         """Time cannot be trusted: nobody goes on, and whoever wants to must arm again."""

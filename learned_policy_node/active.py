@@ -44,7 +44,7 @@ class Active:
         else:
             self.pacer = RealTimePacer(loop.contract.period_ns, self._settled_ns, time.monotonic_ns)
         self.answering = Answering(node, loop, self.pacer, lambda: door.holds, not lock_step)
-        self.intake = Intake(node, loop, lock_step, self.pacer.poke)
+        self.intake = Intake(node, loop, lock_step, self.pacer.poke, self.answering.distrust)
         on_engage: Any = self._on_engage  # rclpy takes coroutines too
         self._services = [
             node.create_service(SetBool, "~/engage", on_engage, callback_group=door.group),

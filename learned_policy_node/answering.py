@@ -11,6 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
+from learned_arm.clock_watch import TimeFaultError
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import digest
 from learned_arm.ros import messages, qos
@@ -91,6 +92,13 @@ class Answering:
             self._node.get_logger().warning(words, throttle_duration_sec=1.0)
             if result.fault:
                 self._latch(result.refusal.reason)
+
+    def distrust(self, error: TimeFaultError) -> None:
+        """Whoever acts on stamps that lie must be armed again; while nobody acts, forgetting them is enough."""
+        if self._holds() and not self.fault:
+            self._latch(str(error))
+        else:
+            self._node.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
 
     def _latch(self, reason: str) -> None:
         """Hold at every tick from now on."""

@@ -12,6 +12,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image, JointState
 
 from learned_arm import cdr
+from learned_arm.clock_watch import TimeFaultError
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder
 from learned_arm.ros import qos
@@ -23,17 +24,27 @@ class Intake:
 
     Attributes:
         lost: Messages that never came here, by the gaps in their publication numbers.
+        time_faults: Messages stamped in the future or backward.
 
     Args:
         node: Whose executor calls.
         loop: Takes the messages.
         lock_step: Whether each frame is awaited.
         arrived: Called after a message that a tick may wait for.
+        distrust: Called with what is wrong about the time of a message.
     """
 
-    def __init__(self, node: Node, loop: PolicyLoop, lock_step: bool, arrived: Callable[[], object]) -> None:
-        self.lost = 0
-        self._node, self._loop, self._arrived = node, loop, arrived
+    def __init__(
+        self,
+        node: Node,
+        loop: PolicyLoop,
+        lock_step: bool,
+        arrived: Callable[[], object],
+        distrust: Callable[[TimeFaultError], object],
+    ) -> None:
+        self.lost = self.time_faults = 0
+        self._node, self._loop, self._lock_step = node, loop, lock_step
+        self._arrived, self._distrust = arrived, distrust
         self._numbers: dict[str, int] = {}
         self._order = JointOrder(loop.contract.robot.joints)
         cameras, joints = loop.contract.cameras.values(), loop.contract.robot.joint_states
@@ -62,7 +73,12 @@ class Intake:
             self.lost += number - last - 1
         self._numbers[topic] = number
         try:
-            self._loop.push(topic, cdr.header_stamp_ns(raw), received_ns, raw)
+            now_ns = None if self._lock_step else self._node.get_clock().now().nanoseconds
+            self._loop.push(topic, cdr.header_stamp_ns(raw), received_ns, raw, now_ns)
+        except TimeFaultError as error:
+            self.time_faults += 1
+            self._distrust(error)
+            return
         except LearnedArmError as error:
             self._node.get_logger().error(f"{topic} refused: {error}", throttle_duration_sec=1.0)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from learned_arm.action import ActionCodec, Reference
 from learned_arm.alignment import AlignedTick, Aligner, Refusal
+from learned_arm.clock_watch import StampWatch, TimeFaultError
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation, ObservationBuilder
 from learned_arm.timeline import Timeline
@@ -24,6 +26,8 @@ from learned_policy_node.scheduler import Phase, Rules, Scheduler
 # In real time a tick waits this share of a period for the model it asked; a slower one is met at a later tick.
 _PATIENCE = 0.5
 _COMMANDS_KEPT = 256
+# Ticks run a few milliseconds behind the streams; in lock-step a stream may be some ticks ahead of another.
+_BEHIND_S = 1.0
 _FROM_COMMAND = ("delta", "velocity")
 
 
@@ -71,7 +75,12 @@ class PolicyLoop:
         self.contract = policy.contract
         self._inference = inference or Inline(policy)
         self._scheduler = Scheduler(chunker, self.contract.period_ns, self.contract.action.offset_ticks, rules)
-        self._aligner = Aligner(self.contract)
+        self._aligner = Aligner(self.contract, behind_s=_BEHIND_S)
+        # Frames may overtake each other on the way by less than a frame may be old.
+        self._stamps = {
+            topic: StampWatch(topic, math.inf, buffer.max_age_ns / 1e9)
+            for topic, buffer in zip(self._aligner.topics, self._aligner.buffers.values(), strict=True)
+        }
         self._builder = ObservationBuilder(self.contract)
         self._codec = ActionCodec(self.contract)
         self._lock = threading.Lock()
@@ -104,8 +113,26 @@ class PolicyLoop:
         """Largest of the last inference times, without the first; 0 before anything is known."""
         return self._scheduler.latency.worst_ns
 
-    def push(self, topic: str, stamp_ns: int, receive_ns: int, raw: Any) -> bool:
-        """Add a raw message; False when it was dropped as out of order."""
+    def push(self, topic: str, stamp_ns: int, receive_ns: int, raw: Any, now_ns: int | None = None) -> bool:
+        """Add a raw message; False when it was dropped as out of order.
+
+        Args:
+            topic: Where it came from.
+            stamp_ns: Its header stamp.
+            receive_ns: When it was received, monotonic.
+            raw: The message.
+            now_ns: ROS time, to check the stamp against; None in lock-step and offline, where the stamps are the time.
+
+        Raises:
+            TimeFaultError: It is stamped in the future or runs backward. It was not taken, and what the streams showed
+                is forgotten: nothing tells which of the stamps were true.
+        """
+        if now_ns is not None and topic in self._stamps:
+            try:
+                self._stamps[topic].see(stamp_ns, now_ns)
+            except TimeFaultError:
+                self.reset()
+                raise
         with self._lock:
             return self._aligner.push(topic, stamp_ns, receive_ns, raw)
 

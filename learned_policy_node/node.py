@@ -170,6 +170,7 @@ class PolicyNode(LifecycleNode):
         if active is not None:
             standing.fault = active.answering.fault
             standing.missed, standing.lost_messages = active.pacer.missed, active.intake.lost
+            standing.time_faults = active.intake.time_faults
         if configured is not None:
             standing.policy, standing.loop, standing.swap = configured.policy, configured.loop, configured.exchange.text
             if configured.exchange.loading is None:

@@ -18,6 +18,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state  # pyright:
 
 from learned_arm.canonical import hash_of, sha256_hex
 from learned_arm.errors import LearnedArmError
+from learned_policy_node.seal import check_seal
 from learned_policy_node.sidecar import read_sidecar, sidecar_path
 
 METADATA = ("contract", "signature", "lineage", "selftest")
@@ -108,6 +109,7 @@ def _read_texts(data: bytes, path: Path) -> dict[str, str]:
         texts = {entry.key: entry.value for entry in model.metadata_props}
     except CORRUPT as error:
         raise LearnedArmError("corrupt model", where=path, got=str(error), allowed="an ONNX file") from error
+    check_seal(data, model, path)
     if outside:
         raise LearnedArmError(
             "tensors outside the file", where=path, got=outside[:4], allowed="one file with everything in it"

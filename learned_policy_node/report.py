@@ -22,7 +22,7 @@ class Standing:
         engaged: Whether it has the lease.
         lost: How it lost the lease, see `Door`.
         missed: Ticks that were left out because the schedule came late.
-        lost_messages: See `Intake`.
+        lost_messages, time_faults: See `Intake`.
         swap: See `Exchange`.
         unapplied: Parameters that wait for the next configure.
         policy: What answers the next step, where one is loaded.
@@ -36,6 +36,7 @@ class Standing:
     lost: str = ""
     missed: int = 0
     lost_messages: int = 0
+    time_faults: int = 0
     swap: str = IDLE
     unapplied: Sequence[str] = ()
     policy: AnyPolicy | None = None
@@ -57,6 +58,7 @@ def report(standing: Standing, tally: Tally) -> tuple[str, str, dict[str, object
         "inferences": tally.inferences,
         "refused": tally.refused,
         "lost": standing.lost_messages,
+        "time_faults": standing.time_faults,
         "missed": standing.missed,
         "last_refusal": tally.last_refusal,
         "step_ms": round(tally.step_ms, 3),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
-
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.parameter import Parameter
 
 from learned_arm.contract import Contract, load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
-from learned_arm.ros.node import parameter
+from learned_arm.ros.node import check_all_when_set, parameter
 from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
 from learned_policy_node.inference import Inference, Inline, Worker
 from learned_policy_node.policy import Policy
@@ -23,6 +20,7 @@ from learned_policy_node.swap import check_limit
 
 EXECUTIONS = ("ensemble", "receding")
 _LARGEST_ADDED_LATENCY_MS = 10_000.0
+_MOST_STEPS = 10_000
 
 
 def _setting(default: Any, description: str) -> Any:
@@ -73,9 +71,14 @@ class Settings:
 
 
 def declare_settings(node: Any) -> None:
-    """Declare every setting as a parameter."""
+    """Declare every setting as a parameter.
+
+    Raises:
+        LearnedArmError: A value given at the start is out of range.
+    """
     for each in fields(Settings):
         parameter(node, each.name, each.default, each.metadata["description"])
+    read_settings(node)
 
 
 def read_settings(node: Any) -> Settings:
@@ -94,20 +97,13 @@ def guard_settings(node: Any, check: Callable[[Settings, list[str]], object]) ->
         node: Has declared them.
         check: Called with the settings as they would be and the names of those that are set; it may raise.
     """
-    names, simulated = [each.name for each in fields(Settings)], bool(node.get_parameter("use_sim_time").value)
+    names = [each.name for each in fields(Settings)]
 
-    def on_set(changes: Sequence[Parameter]) -> SetParametersResult:
-        given = {each.name: each.value for each in changes}
-        try:
-            if given.get("use_sim_time", simulated) != simulated:
-                raise LearnedArmError("use_sim_time is read at the start", got=not simulated, allowed=simulated)
-            own = [name for name in given if name in names]
-            check(replace(read_settings(node), **{name: given[name] for name in own}), own)
-        except LearnedArmError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
+    def check_changes(changes: dict[str, Any]) -> None:
+        own = [name for name in changes if name in names]
+        check(replace(read_settings(node), **{name: changes[name] for name in own}), own)
 
-    node.add_on_set_parameters_callback(on_set)
+    check_all_when_set(node, check_changes)
 
 
 def changed_settings(one: Settings, other: Settings) -> list[str]:

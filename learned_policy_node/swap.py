@@ -15,7 +15,7 @@ from learned_policy_node.loading import AnyPolicy
 from learned_policy_node.onnx_policy import check_belongs
 from learned_policy_node.policy import TimedPolicy
 
-LONGEST_LIMIT_S = 3600.0
+_LONGEST_LIMIT_S = 3600.0
 
 
 class SwappablePolicy:
@@ -109,5 +109,5 @@ def check_limit(limit_s: float) -> None:
     Raises:
         LearnedArmError: It is not a number of seconds up to an hour.
     """
-    if not 0 < limit_s <= LONGEST_LIMIT_S:
-        raise LearnedArmError("wrong time limit of a step", got=limit_s, allowed=f"(0, {LONGEST_LIMIT_S:g}] s")
+    if not 0 < limit_s <= _LONGEST_LIMIT_S:
+        raise LearnedArmError("wrong time limit of a step", got=limit_s, allowed=f"(0, {_LONGEST_LIMIT_S:g}] s")

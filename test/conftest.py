@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,8 @@ def _limit_of_time(request: pytest.FixtureRequest) -> Iterator[None]:
     signal.signal(signal.SIGALRM, former)
 
 
-@pytest.fixture
-def ros_domain_id() -> Iterator[int]:
-    """A ROS_DOMAIN_ID that no other test on this machine holds, in any process."""
+@contextmanager
+def _held_domain() -> Iterator[int]:
     deadline_s = time.monotonic() + _LIMIT_S
     while True:
         for domain_id in _DOMAINS:
@@ -80,6 +80,20 @@ def ros_domain_id() -> Iterator[int]:
         if time.monotonic() > deadline_s:
             pytest.fail(f"every domain is taken: {_DOMAINS}")
         time.sleep(0.1)
+
+
+@pytest.fixture
+def ros_domain_id() -> Iterator[int]:
+    """A ROS_DOMAIN_ID that no other test on this machine holds, in any process."""
+    with _held_domain() as domain_id:
+        yield domain_id
+
+
+@pytest.fixture(scope="module")
+def module_domain_id() -> Iterator[int]:
+    """The same, for what all tests of a module share."""
+    with _held_domain() as domain_id:
+        yield domain_id
 
 
 @dataclass(frozen=True)

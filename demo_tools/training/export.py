@@ -26,6 +26,7 @@ from learned_arm.durable import write_whole
 from learned_arm.errors import LearnedArmError
 from learned_arm.lineage import Statement
 from learned_policy_node.onnx_policy import ACTION, STATE, camera_input
+from learned_policy_node.seal import sealed
 from learned_policy_node.selftest import SelfTest
 
 OPSET = 17
@@ -100,7 +101,7 @@ def export_policy(training: Path, dataset: Path, out: Path) -> ExportedPolicy:
     for key, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = f"learned_arm.{key}", canonical_json(value).decode()
-    data = model.SerializeToString()
+    data = sealed(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, data)
     statement = Statement("policy", sha256_hex(data), made_from, facts)

@@ -36,11 +36,19 @@ def parameter(node: Any, name: str, default: Any, description: str, *, read_only
 def check_when_set(node: Any, name: str, check: Callable[[Any], object]) -> None:
     """Refuse, with everything set beside it, a value of a parameter that a check does not let pass."""
 
+    def check_changes(changes: dict[str, Any]) -> None:
+        if name in changes:
+            check(changes[name])
+
+    check_all_when_set(node, check_changes)
+
+
+def check_all_when_set(node: Any, check: Callable[[dict[str, Any]], object]) -> None:
+    """Refuse changes as a whole where a check of them does not pass."""
+
     def on_set(changes: Sequence[Parameter]) -> SetParametersResult:
         try:
-            for each in changes:
-                if each.name == name:
-                    check(each.value)
+            check({each.name: each.value for each in changes})
         except LearnedArmError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
@@ -49,8 +57,18 @@ def check_when_set(node: Any, name: str, check: Callable[[Any], object]) -> None
 
 
 def is_lock_step(node: Any) -> bool:
-    """Whether time comes from the simulation, which then waits for every command (parameter `use_sim_time`)."""
-    return bool(node.get_parameter("use_sim_time").value)
+    """Whether time comes from the simulation, which then waits for every command (parameter `use_sim_time`).
+
+    It is so for good: a node whose clock became another one while it runs would see time jump.
+    """
+    found = bool(node.get_parameter("use_sim_time").value)
+
+    def check(value: object) -> None:
+        if value is not found:
+            raise LearnedArmError("cannot be changed while the node runs", where="parameter use_sim_time", got=value)
+
+    check_when_set(node, "use_sim_time", check)
+    return found
 
 
 def run(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:

@@ -103,6 +103,22 @@ def rebuilt(aligner: Aligner, tick_ns: int, stamps_ns: dict[str, int]) -> dict[s
     return {name: sample.raw for name, sample in tick.samples.items()}
 
 
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=60), st.integers(0, 100), st.integers(0, 20))
+def test_what_is_let_go_could_not_have_been_sampled_any_more(steps: list[int], behind: int, latency: int) -> None:
+    whole = StreamBuffer("x", 0.05, latency / 1e3)
+    short = StreamBuffer("x", 0.05, latency / 1e3, behind_s=behind / 1e3)
+    stamp = 1000
+    for step in steps:
+        stamp += step
+        for buffer in (whole, short):
+            buffer.push(stamp * MS, 0, stamp)
+        for tick in range(stamp - behind, stamp + 60, 7):
+            one, other = whole.sample(tick * MS), short.sample(tick * MS)
+            assert one == other or (isinstance(one, Refusal) and isinstance(other, Refusal))
+        oldest = short.oldest_stamp_ns
+        assert oldest is not None and oldest >= (stamp - behind - latency - 50) * MS
+
+
 @given(st.permutations(MESSAGES), st.integers(100, 190))
 def test_the_order_of_arrival_changes_nothing_that_stamps_rebuild(
     order: list[tuple[str, int]], tick: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,18 @@ def test_stamps_must_follow_time_and_each_other() -> None:
     with pytest.raises(TimeFaultError, match=r"stamps run backward; got -0.010 s"):
         watch.see(now_ns - SECOND_NS // 100, now_ns)
     watch.see(now_ns - SECOND_NS // 200, now_ns)
+
+
+def test_frames_may_overtake_each_other_within_bounds() -> None:
+    watch, now_ns = StampWatch("/front", math.inf, 0.25), 100 * SECOND_NS
+    watch.see(now_ns, now_ns)
+    for _ in range(3):
+        watch.see(now_ns - SECOND_NS // 4, now_ns)
+    with pytest.raises(TimeFaultError, match=r"stamps run backward; got -0\.260 s"):
+        watch.see(now_ns - 260_000_000, now_ns)
+    # From there on it goes by the new time.
+    watch.see(now_ns - 250_000_000, now_ns)
+    watch.see(now_ns, now_ns + 1000 * SECOND_NS)
 
 
 def test_a_frozen_stamp_is_stale_and_no_fault_of_time() -> None:

@@ -199,7 +199,7 @@ def test_the_end_of_a_timeline_brakes_and_holds() -> None:
     arm = Arm()
     arm.engage("policy")
     arm.ask("policy", (0.5, moved()))
-    commands = arm.run(1.5)
+    commands = arm.run(1.2)
     assert commands[48].requested_rad is not None and commands[51].requested_rad is None
     assert arm.door.state is State.HOLDING and arm.door.safety.at_rest
     kept = arm.sent[-1]
@@ -443,13 +443,68 @@ def test_engaged_again_a_moved_arm_begins_where_it_is() -> None:
     np.testing.assert_array_equal(arm.step().sent_rad, moved(0.1))
 
 
-@pytest.mark.parametrize("jump_ns", [SECOND_NS, -SECOND_NS, 0])
+@pytest.mark.parametrize("jump_ns", [SECOND_NS // 10, -SECOND_NS, 0])
 def test_a_jump_of_the_clock_is_no_jump_of_the_arm(moving: Arm, jump_ns: int) -> None:
     before = moving.sent[-1]
     moving.now_ns += jump_ns - PERIOD_NS
     sent = moving.step().sent_rad
     assert sent is not None
     assert (np.abs(sent - before) <= LIMITS["velocity_rad_s"] * 2 * PERIOD_NS / 1e9 + 1e-9).all()
+
+
+def test_in_lock_step_time_that_runs_backward_disarms(moving: Arm) -> None:
+    before = moving.sent[-1]
+    moving.door.step(moving.now_ns + PERIOD_NS)
+    moving.measure()
+    sent = moving.door.step(moving.now_ns - SECOND_NS).sent_rad
+    assert moving.door.state is State.STOPPED and moving.door.holder is None
+    assert moving.door.reason == "time ran backward; got -1.010 s" and moving.door.time_faults == 1
+    assert sent is not None and (np.abs(sent - before) <= 2 * LIMITS["velocity_rad_s"] * PERIOD_NS / 1e9).all()
+
+
+@pytest.mark.parametrize("paused_ms", [101, 1000])
+def test_a_door_that_stood_still_begins_again_at_rest_and_armed_by_nobody(moving: Arm, paused_ms: int) -> None:
+    before = moving.sent[-1]
+    assert not moving.door.safety.at_rest
+    moving.now_ns += paused_ms * MS - PERIOD_NS
+    assert moving.step().sent_rad is None, "the controllers hold the last command by now"
+    assert moving.door.state is State.STOPPED and moving.door.holder is None
+    assert moving.door.reason == f"the control loop stood still for {paused_ms} ms, allowed 100 ms"
+    assert not any(command.sent_rad is not None for command in moving.run(0.5))
+    moving.door.clear_fault()
+    moving.engage("policy")
+    moving.sent.clear()
+    moving.ask("policy", (0.5, moved()), (2.0, moved()))
+    moving.run(0.5)
+    moving.assert_smooth(before)
+
+
+def test_a_step_that_comes_late_within_bounds_disarms_nobody(moving: Arm) -> None:
+    moving.now_ns += 100 * MS - PERIOD_NS
+    assert moving.step().sent_rad is not None and moving.door.state is State.ENGAGED
+
+
+def test_a_holder_that_is_dead_does_not_lock_the_door(moving: Arm) -> None:
+    moving.ask("policy", (0.2, moved()))
+    moving.run(1.19)
+    assert moving.door.state is State.HOLDING and moving.door.holder == "policy"
+    with pytest.raises(LearnedArmError, match="the lease is taken"):
+        moving.engage("home")
+    moving.run(0.05)
+    assert moving.door.state is State.READY and moving.door.holder is None
+    assert moving.door.reason.startswith("policy silent for 10") and "lease taken from it" in moving.door.reason
+    assert moving.ask("policy", (0.2, moved())) is False, "it wakes up, and moves nothing"
+    moving.engage("home")
+
+
+def test_a_holder_that_says_hold_or_follows_a_long_timeline_is_not_dead(moving: Arm) -> None:
+    for _ in range(30):
+        moving.run(0.1)
+        moving.ask("policy")
+    assert moving.door.holder == "policy"
+    moving.ask("policy", (3.0, moved()))
+    moving.run(3.9)
+    assert moving.door.holder == "policy"
 
 
 MOMENTS = st.tuples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -14,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rosbags.typesys import Stores, get_typestore
 
+from learned_arm import cdr
 from learned_arm.alignment import AlignedTick, Sample
 from learned_arm.contract import Contract, load_contract
 from learned_arm.errors import LearnedArmError
+from learned_arm.measured import MeasuredArm
 from learned_arm.observation import JointOrder, ObservationBuilder, decode_image, digest
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -106,6 +109,19 @@ BAD_JOINTS: dict[str, tuple[list[str], list[float], str]] = {
     "no positions": (ALL, [], "positions do not match joint names; got 0; allowed: 7"),
     "nothing": ([], [], "missing joint"),
 }
+
+
+def test_each_of_all_orders_of_the_joints_is_the_same_to_the_policy_and_to_the_door() -> None:
+    builder, arm = ObservationBuilder(CONTRACT), MeasuredArm(CONTRACT.robot)
+    topic = CONTRACT.robot.joint_states[0].topic
+    orders = list(itertools.permutations(range(len(JOINTS))))
+    assert len(orders) == 5040
+    for order in orders:
+        raw = joint_state([JOINTS[index] for index in order], [POSITIONS[index] for index in order])
+        arm.take(topic, cdr.read_joint_state(raw), 0)
+        np.testing.assert_array_equal(arm.position_rad, POSITIONS)
+        tick = AlignedTick(0, {f"joints:{topic}": Sample(0, 0, raw)})
+        np.testing.assert_array_equal(builder.measured(tick), POSITIONS)
 
 
 @pytest.mark.parametrize("name", BAD_JOINTS)

@@ -12,6 +12,7 @@ import pytest
 
 from learned_arm.action import ActionCodec, Reference
 from learned_arm.alignment import AlignedTick, Aligner
+from learned_arm.clock_watch import TimeFaultError
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation, ObservationBuilder
@@ -428,3 +429,32 @@ def test_a_policy_that_fails_in_its_thread_is_a_fault_of_the_tick_that_hears_of_
         assert "not finite" in str(result.refusal)
     finally:
         loop.close()
+
+
+def test_stamps_that_lie_are_refused_and_what_was_seen_is_forgotten(contract: Contract) -> None:
+    now_ns = 100 * 10**9
+    topics = [camera.topic for camera in contract.cameras.values()] + ["/joint_states"]
+    for off_ns, words in ((10 * 10**9, "stamped in the future"), (-10 * 10**9, "stamps run backward")):
+        for lying in topics:
+            loop = PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS))
+            for topic in topics:
+                assert loop.push(topic, now_ns, 0, b"", now_ns)
+            assert loop.silent_streams == []
+            with pytest.raises(TimeFaultError, match=words):
+                loop.push(lying, now_ns + off_ns, 0, b"", now_ns)
+            assert len(loop.silent_streams) == len(topics), "nothing tells which stamps were true"
+            # One lie poisons nothing: what comes next is taken.
+            assert loop.push(lying, now_ns + PERIOD_NS, 0, b"", now_ns + PERIOD_NS)
+
+
+def test_a_frame_that_was_overtaken_is_dropped_and_counted_and_no_lie(contract: Contract) -> None:
+    loop, topic, now_ns = PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS)), "/front/image_raw", 100 * 10**9
+    assert loop.push(topic, now_ns, 0, b"", now_ns)
+    assert not loop.push(topic, now_ns - PERIOD_NS, 0, b"", now_ns)
+    assert loop.out_of_order["camera:front"] == 1 and "camera:front" not in loop.silent_streams
+
+
+def test_in_lock_step_and_offline_the_stamps_are_the_time(contract: Contract) -> None:
+    loop = PolicyLoop(Seeing(contract), TemporalEnsemble(PERIOD_NS))
+    assert loop.push("/joint_states", 10**9, 0, b"") and loop.push("/joint_states", 10**12, 0, b"")
+    assert not loop.push("/joint_states", 10**9, 0, b"")

@@ -142,7 +142,7 @@ def test_the_policy_file_names_its_contract_and_its_origin(
     assert policy.lineage["facts"]["recipe"]["seed"] == 1
     model = onnx.load(exported.path)
     assert {each.key for each in model.metadata_props} == {
-        f"learned_arm.{key}" for key in ("contract", "signature", "lineage", "selftest")
+        f"learned_arm.{key}" for key in ("contract", "signature", "lineage", "selftest", "seal")
     }
     assert [each.version for each in model.opset_import if each.domain == ""] == [17]
     statement = Statement.load(exported.path.with_suffix(".lineage.json"))

@@ -1,0 +1,1 @@
+"""Faults on real processes: what breaks, what must happen then, and how long it takes."""

@@ -1,0 +1,78 @@
+"""Ten minutes at full rate with a fault every few seconds: no stop is missed, nothing grows, nothing leaves the limits.
+
+`LEARNED_ARM_SOAK_S` makes it shorter or longer.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+from benchmarks.faults.faults import FAULTS
+from benchmarks.faults.measure import measure
+from benchmarks.faults.memory import MemoryLog
+from benchmarks.faults.rig import ARM, DRIVER, JOYSTICK, POLICY, Rig
+from benchmarks.faults.world import rig_contract
+from benchmarks.processes import join_domain
+
+SECONDS = float(os.environ.get("LEARNED_ARM_SOAK_S", "600"))
+# A fifth of the time for caches to fill: DDS discovery, allocator pools, the first of each exception.
+WARM_UP_S = SECONDS / 5
+# A message of 27 kB or a status kept at every fault (one in 3 s) would be 4 MB or 0.2 MB in ten minutes; one picture a
+# second 500 MB. The allocator itself moves by some hundred kB.
+LARGEST_GROWTH_BYTES = 2_000_000
+PAUSE_S = (0.5, 3.0)
+PROCESSES = (ARM, POLICY)
+pytestmark = [pytest.mark.ros, pytest.mark.prove, pytest.mark.limit_s(SECONDS + 300)]
+
+
+@pytest.fixture
+def rig(tmp_path: Path, ros_domain_id: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    join_domain(ros_domain_id, monkeypatch.setenv)
+    contract = rig_contract(control_rate_hz=250, rate_hz=30, cameras=("front", "wrist"))
+    with Rig(contract, tmp_path, ros_domain_id, size=(480, 640), rate_hz=30.0) as made:
+        yield made
+
+
+def test_faults_for_ten_minutes(rig: Rig) -> None:
+    rng = random.Random(1)
+    # The door and the policy live through it all, so that what they keep shows.
+    faults = [fault for fault in FAULTS if fault.kills not in PROCESSES]
+    rig.make_move()
+    memory, start_s = MemoryLog({name: rig.pids[name] for name in PROCESSES}), time.monotonic()
+    struck, bad, slowest_s = Counter[str](), [], dict[str, float]()
+    order: list[int] = []
+    while time.monotonic() - start_s < SECONDS:
+        # Every fault comes before any comes again.
+        order = order or rng.sample(range(len(faults)), len(faults))
+        fault = faults[order.pop()]
+        outcome = measure(rig, fault)
+        struck[fault.name] += 1
+        if not outcome.ok:
+            bad.append((fault.name, outcome.seen, outcome.problems))
+        if outcome.reaction_s is not None:
+            slowest_s[fault.name] = max(slowest_s.get(fault.name, 0.0), outcome.reaction_s)
+        assert rig.tracebacks() == []
+        end_s = time.monotonic() + rng.uniform(*PAUSE_S)
+        while time.monotonic() < end_s:
+            rig.observer.spin(0.25)
+            memory.sample(time.monotonic())
+    growth = {name: memory.growth_bytes(name, WARM_UP_S) for name in PROCESSES}
+    print(f"\n{sum(struck.values())} faults of {len(struck)} kinds in {SECONDS:.0f} s, {len(bad)} not as required")
+    for name in PROCESSES:
+        print(f"{name}: {memory.last_bytes(name) / 1e6:.1f} MB, grew {growth[name] / 1e6:+.2f} MB after the warm-up")
+    for name, seconds in sorted(slowest_s.items()):
+        print(f"{name}: slowest reaction {seconds * 1e3:.0f} ms of {struck[name]}")
+    for each in bad:
+        print(each)
+    assert bad == []
+    assert {name: each for name, each in growth.items() if each > LARGEST_GROWTH_BYTES} == {}
+    for name in (*rig.cameras, DRIVER, JOYSTICK, *PROCESSES):
+        assert not rig.processes.ended(name), name
