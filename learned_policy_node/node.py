@@ -39,6 +39,7 @@ from learned_policy_node.onnx_policy import check_belongs
 from learned_policy_node.pacing import LockStepPacer, Pacer, RealTimePacer
 from learned_policy_node.scheduler import Phase
 from learned_policy_node.settings import (
+    check_rhythm,
     declare_settings,
     make_chunker,
     make_inference,
@@ -164,6 +165,7 @@ class PolicyNode(LifecycleNode):
             own = own_contract(settings, policy.contract)
             check_belongs(policy.contract, own, policy.path.name)
         worst = prove(policy, settings.allow_untested)
+        check_rhythm(policy.signature, policy.contract, settings)
         chunker = make_chunker(policy.contract, settings)
         limited = TimeLimit(policy, settings.inference_timeout_s, time.monotonic_ns)
         inference = make_inference(limited, settings, self._lock_step)
