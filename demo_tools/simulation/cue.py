@@ -58,7 +58,7 @@ class Cue:
 
 
 def sample_cue(seed: int, cued: int | None = None) -> Cue:
-    """The cue that a seed names; each three seeds in a row from a multiple of three name every pad once.
+    """The cue that a seed names: pads take turns, so that three seeds in a row mean each of them once.
 
     Args:
         seed: Of everything.
@@ -68,9 +68,7 @@ def sample_cue(seed: int, cued: int | None = None) -> Cue:
     places = np.column_stack([np.full(3, _PAD_X_M), _PAD_Y_M, np.full(3, PAD_THICK_M)])
     places[:, :2] += rng.uniform(-_ASIDE_M, _ASIDE_M, (3, 2))
     varied, dimmed = rng.uniform(-_COLOUR_VARIES, _COLOUR_VARIES, 3), rng.uniform(_DIMMEST, 1.0)
-    if cued is None:
-        order = np.random.default_rng(seed // len(PADS)).permutation(len(PADS))
-        cued = int(order[seed % len(PADS)])
+    cued = seed % len(PADS) if cued is None else cued
     return Cue(cued, places, np.clip(COLOURS[cued] + varied, 0.0, 1.0) * dimmed)
 
 
