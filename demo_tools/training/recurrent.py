@@ -1,4 +1,8 @@
-"""A policy network with memory: a GRU reads what is seen at every tick, beside the straight way to the labels."""
+"""A policy network with memory: a GRU reads what is seen at every tick, beside the straight way to the labels.
+
+The points of a spatial softmax say where something is, not what colour it has or whether it is there at all. What has
+to be remembered is often just that, so memory also reads a thumbnail of every image: means over a grid of 8 x 8.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from torch import Tensor, nn
 from demo_tools.training.model import PolicyNetwork, Shape
 
 _READ = 128
+_THUMBNAIL = 8
 
 
 class RecurrentNetwork(PolicyNetwork):
@@ -24,7 +29,10 @@ class RecurrentNetwork(PolicyNetwork):
 
     def __init__(self, shape: Shape, normalisation: Mapping[str, Tensor] | None = None) -> None:
         super().__init__(shape, normalisation)
-        self.read = nn.Linear(self.seen_width, _READ)
+        self._cells = [tuple(-(-side // _THUMBNAIL) for side in size) for size in shape.cameras.values()]
+        sizes = zip(shape.cameras.values(), self._cells, strict=True)
+        glanced = sum(3 * (height // cell[0]) * (width // cell[1]) for (height, width), cell in sizes)
+        self.read = nn.Linear(self.seen_width + shape.history * glanced, _READ)
         self.core = nn.GRU(_READ, shape.memory, batch_first=True)
         with torch.no_grad():
             # The gate that keeps what is remembered begins more than half open (its rows are the second third).
@@ -40,7 +48,11 @@ class RecurrentNetwork(PolicyNetwork):
         """
         several, ticks = state.shape[0], state.shape[1]
         seen = self.seen(images, state.flatten(0, 1)).reshape(several, ticks, -1)
-        kept, memory = self.core(torch.relu(self.read(seen)), memory)
+        glance = [
+            nn.functional.avg_pool2d(each, cell).reshape(several, ticks, -1) - 0.5
+            for each, cell in zip(images, self._cells, strict=True)
+        ]
+        kept, memory = self.core(torch.relu(self.read(torch.cat([seen, *glance], dim=2))), memory)
         labels = self.head(torch.cat([seen, kept], dim=2))
         return labels.reshape(several, ticks, self.shape.horizon, self.shape.dof), memory
 
