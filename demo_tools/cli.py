@@ -124,21 +124,34 @@ def dataset(
     return 0
 
 
-def train(dataset: Path, out: Path, iterations: int = 2500, seed: int = 0, threads: int = 2) -> int:
+def train(
+    dataset: Path, out: Path, iterations: int = 2500, seed: int = 0, threads: int = 2, memory: int = 0
+) -> int:
     """Train a policy on a dataset by behaviour cloning; continues where an earlier call was ended.
 
     Args:
         dataset: Folder of the dataset.
         out: Checkpoint and loss curve go here.
-        iterations: Training steps of 64 chunks.
+        iterations: Training steps of 64 chunks; with memory, of 8 whole episodes.
         seed: Seed of everything random.
         threads: Threads of torch.
+        memory: Numbers that the policy carries from tick to tick; 0: a policy without memory.
     """
     from demo_tools.flow.progress import bar
+    from demo_tools.training import Recipe
     from demo_tools.training import train as run_training
 
+    recipe = Recipe(memory=memory)
     with bar("train", iterations) as advance:
-        run_training(dataset, out, iterations=iterations, seed=seed, threads=threads, progress=lambda *_: advance(""))
+        run_training(
+            dataset,
+            out,
+            iterations=iterations,
+            seed=seed,
+            threads=threads,
+            progress=lambda *_: advance(""),
+            recipe=recipe,
+        )
     print(out)
     return 0
 

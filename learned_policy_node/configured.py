@@ -11,7 +11,14 @@ from learned_policy_node.exchange import Exchange
 from learned_policy_node.loading import AnyPolicy, open_policy, prove
 from learned_policy_node.loop import PolicyLoop
 from learned_policy_node.onnx_policy import check_belongs
-from learned_policy_node.settings import Settings, make_chunker, make_inference, make_rules, own_contract
+from learned_policy_node.settings import (
+    Settings,
+    check_rhythm,
+    make_chunker,
+    make_inference,
+    make_rules,
+    own_contract,
+)
 from learned_policy_node.swap import SwappablePolicy, TimeLimit
 
 
@@ -62,6 +69,7 @@ def configure(settings: Settings, lock_step: bool, on_loaded: Callable[[], objec
     policy = open_policy(settings.model, settings.intra_op_threads, settings.provider)
     if settings.contract or settings.robot:
         check_belongs(policy.contract, own_contract(settings, policy.contract), policy.path.name)
+    check_rhythm(policy.signature, policy.contract, settings)
     worst = prove(policy, settings.allow_untested, settings.inference_timeout_s)
     words = (
         f"{policy.path.name} ({policy.hash[:12]}): "
@@ -72,4 +80,9 @@ def configure(settings: Settings, lock_step: bool, on_loaded: Callable[[], objec
     limited = TimeLimit(swappable, settings.inference_timeout_s, time.monotonic_ns)
     inference = make_inference(limited, settings, lock_step, lambda: swappable.generation)
     loop = PolicyLoop(limited, make_chunker(policy.contract, settings), make_rules(settings), inference)
-    return Configured(settings, loop, Exchange(swappable, settings.demands, on_loaded), words, swappable)
+
+    def check_suits(found: AnyPolicy) -> None:
+        check_rhythm(found.signature, found.contract, settings)
+
+    exchange = Exchange(swappable, settings.demands, on_loaded, check_suits)
+    return Configured(settings, loop, exchange, words, swappable)

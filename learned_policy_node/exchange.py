@@ -25,11 +25,18 @@ class Exchange:
         policy: What runs.
         demands: How a new one is to run, and what it must show.
         on_done: Called by the loading thread when there is something to `finish`.
+        check_suits: Raises where a policy does not suit how this one is run.
     """
 
-    def __init__(self, policy: SwappablePolicy, demands: Demands, on_done: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        policy: SwappablePolicy,
+        demands: Demands,
+        on_done: Callable[[], object],
+        check_suits: Callable[[AnyPolicy], object] = lambda _: None,
+    ) -> None:
         self.text = IDLE
-        self._policy, self._demands, self._on_done = policy, demands, on_done
+        self._policy, self._demands, self._on_done, self._check_suits = policy, demands, on_done, check_suits
         self._prover: Prover | None = None
         self._thread: threading.Thread | None = None
         self._found: AnyPolicy | Exception | None = None
@@ -69,6 +76,7 @@ class Exchange:
         try:
             if isinstance(found, Exception):
                 raise found
+            self._check_suits(found)
             self._policy.offer(found)
         except Exception as error:  # whatever went wrong, the running policy goes on
             words = str(error) if isinstance(error, LearnedArmError) else f"{type(error).__name__}: {error}"

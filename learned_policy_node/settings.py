@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -16,6 +17,7 @@ from learned_policy_node.policy import Policy
 from learned_policy_node.proving import Demands
 from learned_policy_node.runtime import PROVIDERS, check_runtime
 from learned_policy_node.scheduler import LEAD_TICKS, Rules
+from learned_policy_node.signature import Signature
 from learned_policy_node.swap import check_limit
 
 EXECUTIONS = ("ensemble", "receding")
@@ -120,6 +122,22 @@ def own_contract(settings: Settings, policy: Contract) -> Contract:
     if settings.contract:
         return load_contract(settings.contract, settings.robot or None)
     return replace(policy, robot=load_robot(settings.robot)) if settings.robot else policy
+
+
+def check_rhythm(signature: Signature, contract: Contract, settings: Settings) -> None:
+    """Refuse settings that would ask a policy with memory in another rhythm than it was trained in.
+
+    Raises:
+        LearnedArmError: Names both rhythms.
+    """
+    trained = signature.step_ticks
+    if trained is None:
+        return
+    asked = settings.execute_steps if settings.execution == "receding" else 1
+    late = math.ceil(settings.added_latency_ms * 1e6 / contract.period_ns)
+    if max(asked, late) != trained:
+        got = f"every {max(asked, late)} ticks (execution {settings.execution}, added latency {late} ticks)"
+        raise LearnedArmError("memory steps in another rhythm", got=got, allowed=f"every {trained} ticks")
 
 
 def make_chunker(contract: Contract, settings: Settings) -> Chunker:

@@ -120,7 +120,11 @@ class CriticSettings:
 
 @dataclass(frozen=True)
 class Signature:
-    """The whole signature of a policy; exactly one of `labels` and `critic` is there."""
+    """The whole signature of a policy; exactly one of `labels` and `critic` is there.
+
+    Attributes:
+        step_ticks: Ticks from one step of the memory to the next, as it was trained; None: any.
+    """
 
     images: tuple[ImageInput, ...]
     state: JointTensor | None
@@ -131,6 +135,7 @@ class Signature:
     candidate: JointTensor | None = None
     value: str | None = None
     critic: CriticSettings | None = None
+    step_ticks: int | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:

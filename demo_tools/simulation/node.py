@@ -55,7 +55,7 @@ class SimArmNode(Node):
         )
         self.declare_parameter("reset_state", [], state)
         parameter(
-            self, "decoy_seed", -1, "from the next ~/reset draw the cube where this seed puts it; -1: no"
+            self, "decoy_seed", -1, "from the next ~/reset draw the cube, or pads and cue, of this seed; -1: no"
         )
         contract = load_contract(name, robot or None)
         self._world = World(self, contract, {"arm": kind} if kind else {})
