@@ -20,7 +20,7 @@ from demo_tools.dataset.lerobot_v3 import _features
 from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
 from demo_tools.flow.stack import NODES
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
-from learned_arm.command_spec import ADAPTERS
+from learned_arm.command_spec import ACTIONS, ADAPTERS, GripperSettings, TrajectorySettings, VelocitySettings
 from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, load_contract
 from learned_arm.episode import EPISODE_VERSION, Episode, InitialState, Stream
 from learned_arm.lineage import Statement
@@ -227,7 +227,15 @@ def test_robot_file() -> None:
     group = robot["groups"]["arm"]
     assert column(page, "group key") == list(group)
     assert column(page, "limit") == list(group["limits"])
-    assert all(f"`{adapter}`" in page for adapter in ADAPTERS)
+    listed = {row[0]: re.findall(r"\w+", row[3]) for row in rows(page, "adapter")}
+    assert list(listed) == list(ADAPTERS)
+    assert set(column(page, "command key")) == {key for keys in listed.values() for key in keys}
+    settings = {
+        "forward_velocity": VelocitySettings,
+        "joint_trajectory": TrajectorySettings,
+        **dict.fromkeys(ACTIONS, GripperSettings),
+    }
+    assert all(set(names(cls)) <= set(listed[adapter]) for adapter, cls in settings.items())
 
 
 def test_contract_file() -> None:
