@@ -89,9 +89,11 @@ class Driver:
 
         if kind is not None:
             self.node.create_subscription(kind, TOPIC, on_command, qos.small())
-        self.node.create_subscription(
-            JointState, "/arm/sent", lambda raw: self.sent.append(cdr.read_joint_state(raw)), qos.small(), raw=True
-        )
+
+        def on_sent(raw: Any) -> None:
+            self.sent.append(cdr.read_joint_state(raw))
+
+        self.node.create_subscription(JointState, "/arm/sent", on_sent, qos.small(), raw=True)
         self.node.create_subscription(DiagnosticStatus, "/arm_node/status", on_status, qos.small())
         self.wait(lambda: self.source.ready and self.door.ready and bool(self.values))
         self.wait(lambda: self._joints.get_subscription_count() > 0)
