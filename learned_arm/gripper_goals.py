@@ -66,6 +66,12 @@ class GripperGoals:
         self._reference, self._sent_ns, self._refused_ns = target, now_ns, None
         return target
 
+    def last(self) -> float | None:
+        """What is still to be sent by a process that ends, whose last goal need not wait; None when nothing is."""
+        target = self._target if self._pending else None
+        self._target = self._reference = self._refused_ns = None
+        return target
+
     def refuse(self, now_ns: int) -> None:
         """The controller did not take the last goal: the newest target is still to be sent."""
         if self._reference is not None:

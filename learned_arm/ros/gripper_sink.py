@@ -75,11 +75,11 @@ class GripperSink:
 
     def halt(self) -> None:
         """The process ends: what was asked for last is sent, and nothing after it."""
-        self.close()
-        time.sleep(0.0 if self._asked_ns is None else _LAST_WORDS_S)
-        self._asked_ns = None
-        self._poll()
-        time.sleep(_LAST_WORDS_S)
+        with self._lock:
+            position_rad = self._goals.last()
+        if position_rad is not None and self._client.server_is_ready():
+            self._client.send_goal_async(self._message(position_rad))
+            time.sleep(_LAST_WORDS_S)
 
     def _poll(self) -> None:
         now_ns = time.monotonic_ns()

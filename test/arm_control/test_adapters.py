@@ -384,7 +384,9 @@ def test_a_gripper_gets_few_goals_and_the_final_one(
     each.wait(lambda: gripper.positions[-1:] == [0.7])
     assert 4 <= len(gripper.goals) <= 14
     assert min(np.diff(gripper.times_s)) > 0.05
-    assert all(0.0 < at <= 0.7 for at in gripper.positions) and gripper.positions == sorted(gripper.positions)
+    # The ramp ends at once; the safe stream needs its braking distance.
+    assert all(0.0 < at <= 0.71 for at in gripper.positions)
+    assert set(gripper.positions) <= {float(view.position[6]) for view in each.sent}
     for goal in gripper.goals:
         if adapter == "gripper_command":
             assert goal.max_effort == 20.0

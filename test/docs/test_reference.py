@@ -20,7 +20,7 @@ from demo_tools.dataset.lerobot_v3 import _features
 from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
 from demo_tools.flow.stack import NODES
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
-from learned_arm.command_spec import ADAPTERS
+from learned_arm.command_spec import ACTIONS, ADAPTERS, GripperSettings, TrajectorySettings, VelocitySettings
 from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, load_contract
 from learned_arm.episode import EPISODE_VERSION, Episode, InitialState, Stream
 from learned_arm.lineage import Statement
@@ -229,7 +229,15 @@ def test_robot_file() -> None:
     assert column(page, "limit") == [*group["limits"], "position_margin_rad"]
     places = {f"{key}.{inner}" for key in ("kinematics", "clearance") for inner in robot[key]}
     assert set(column(page, "place")) == places
-    assert all(f"`{adapter}`" in page for adapter in ADAPTERS)
+    listed = {row[0]: re.findall(r"\w+", row[3]) for row in rows(page, "adapter")}
+    assert list(listed) == list(ADAPTERS)
+    assert set(column(page, "command key")) == {key for keys in listed.values() for key in keys}
+    settings = {
+        "forward_velocity": VelocitySettings,
+        "joint_trajectory": TrajectorySettings,
+        **dict.fromkeys(ACTIONS, GripperSettings),
+    }
+    assert all(set(names(cls)) <= set(listed[adapter]) for adapter, cls in settings.items())
 
 
 def test_contract_file() -> None:

@@ -97,6 +97,16 @@ def test_at_the_end_of_a_stream_its_last_position_is_sent_at_once_or_as_soon_as_
     assert goals.goal(end_ns + 10 * PERIOD_NS) is None
 
 
+@given(STREAMS)
+def test_a_process_that_ends_has_sent_the_final_target(positions: list[float]) -> None:
+    goals = GripperGoals(SETTINGS)
+    found, finite = play(goals, positions), [each for each in positions if math.isfinite(each)]
+    sent = [goal for _, goal in found][-1:] or finite[:1]
+    last = goals.last()
+    assert (sent if last is None else [last]) == finite[-1:]
+    assert goals.last() is None and goals.goal(10**12) is None
+
+
 def test_a_goal_that_could_not_leave_is_not_sent_when_nobody_expects_it() -> None:
     goals = GripperGoals(SETTINGS)
     for index, position in enumerate(ramp()):
