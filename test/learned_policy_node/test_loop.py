@@ -215,6 +215,49 @@ def test_a_policy_that_fails_gives_nothing_and_is_a_fault(contract: Contract, la
     assert text in str(result.refusal)
 
 
+@pytest.mark.parametrize("step", [0, 1, 5])
+@pytest.mark.parametrize("added_ticks", [0, 2])
+def test_a_policy_that_gives_nan_at_some_step_gives_nothing_from_that_step_on(
+    contract: Contract, step: int, added_ticks: int
+) -> None:
+    """What was planned before it is not played on either: the plan is forgotten with the fault."""
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), inference=Inline(policy, added_ticks * PERIOD_NS))
+
+    def spoil() -> None:
+        if len(policy.seen) > step:
+            policy.answer = np.zeros((16, 7), np.float32)
+            policy.answer[3, 2] = np.nan
+
+    policy.on_act = spoil
+    faults = []
+    for tick in range(20, 40):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        assert np.isfinite(result.timeline.positions_rad).all()
+        faults.append(result.fault)
+        if result.fault:
+            assert result.timeline.empty
+            break
+    assert faults[-1]
+    assert len(policy.seen) == step + 1
+
+
+def test_a_policy_slower_than_its_chunk_never_moves_the_arm_and_says_why(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    horizon = contract.action.horizon
+    inference = Inline(policy, (horizon + 1) * PERIOD_NS)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), inference=inference)
+    for tick in range(20, 20 + 3 * horizon):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        assert result.timeline.empty
+        assert not result.fault
+        assert "waiting for the first chunk" in str(result.refusal)
+    assert loop.late_steps == 2 * horizon
+    assert len(policy.seen) == 3
+
+
 def test_deltas_start_from_the_command_that_the_door_sent_and_go_on_from_the_own_plan(
     contract: Contract,
 ) -> None:
