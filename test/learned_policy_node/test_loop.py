@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -327,6 +327,26 @@ def test_the_policy_hears_why_it_is_reset_and_each_occasion_once(contract: Contr
     robot.tick(loop, 24 * PERIOD_NS)
     loop.step(24 * PERIOD_NS)
     assert set(policy.resets) == {"request", None}
+
+
+def test_a_reset_during_a_tick_reaches_the_policy_with_the_next_tick_and_not_with_this_one(contract: Contract) -> None:
+    """Else the new memory would begin with what was seen before the reset."""
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    builder, build = loop._builder, loop._builder.build
+
+    def reset_meanwhile(ticks: Sequence[AlignedTick]) -> Observation:
+        loop.begin("engage")
+        return build(ticks)
+
+    robot.tick(loop, 20 * PERIOD_NS)
+    builder.build = reset_meanwhile
+    assert loop.step(20 * PERIOD_NS).timeline.empty
+    assert policy.resets == []
+    builder.build = build
+    robot.tick(loop, 21 * PERIOD_NS)
+    assert not loop.step(21 * PERIOD_NS).timeline.empty
+    assert policy.resets == ["engage"]
 
 
 def test_forgetting_drops_the_plan_and_every_chunk_but_not_the_memory(contract: Contract) -> None:
