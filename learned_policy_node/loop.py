@@ -90,6 +90,7 @@ class PolicyLoop:
         self._generation = 0
         self._commands: deque[tuple[int, NDArray[np.float64]]] = deque(maxlen=_COMMANDS_KEPT)
         self._stepped_epoch = 0
+        self._stepped_resets: dict[str | None, int] = {}
         self._history: deque[AlignedTick] = deque(maxlen=self.contract.history)
         self._planned = EMPTY
 
@@ -201,10 +202,11 @@ class PolicyLoop:
             now_ns: Monotonic time, to refuse streams that stopped arriving; None in lock-step.
         """
         with self._lock:
-            epoch = self._epoch
+            epoch, resets = self._epoch, dict(self._resets)
             aligned = self._aligner.sample(tick_ns, now_ns)
         if epoch != self._stepped_epoch:
-            self._stepped_epoch = epoch
+            # Taken with the epoch: a reset during this tick counts from the next one on, whose observation is later.
+            self._stepped_epoch, self._stepped_resets = epoch, resets
             self._forget()
         result = self._refused(aligned) if isinstance(aligned, Refusal) else self._act(aligned, now_ns is not None)
         with self._lock:
@@ -248,13 +250,13 @@ class PolicyLoop:
         scheduler = self._scheduler
         self._take(self._inference.take())
         with self._lock:
-            at_once, resets = self._ask_at_once, dict(self._resets)
+            at_once = self._ask_at_once
         if not scheduler.needs_chunk(observation.tick_ns, at_once=at_once):
             return False
         if at_once:
             with self._lock:
                 self._ask_at_once = False
-        self._inference.submit(Request(resets, scheduler.asked(), observation, reference))
+        self._inference.submit(Request(self._stepped_resets, scheduler.asked(), observation, reference))
         patience_ns = _PATIENCE * self.contract.period_ns
         waits = real_time and scheduler.latency.worst_ns <= patience_ns
         self._take(self._inference.take(patience_ns / 1e9 if waits else 0.0))

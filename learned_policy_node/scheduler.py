@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline
 from learned_policy_node.chunking import EMPTY, Chunker
+from learned_policy_node.latency import Latency
 from learned_policy_node.seam import Seam
 
 # Four ticks bridge a late inference and still end a dead policy's motion within a fifth of a second at 20 Hz.
 LEAD_TICKS = 4
-_LATENCIES_KEPT = 10
 _MOST_TICKS = 10_000
 
 
@@ -70,30 +70,6 @@ class Rules:
             raise LearnedArmError("wrong hold", got=self.hold_ticks, allowed=f"0 ticks or more, up to {_MOST_TICKS}")
         if self.in_flight < 1:
             raise LearnedArmError("wrong number of chunks in flight", got=self.in_flight, allowed="1 or more")
-
-
-class Latency:
-    """Largest of the last few inference times; the first is a cold start and left out."""
-
-    def __init__(self) -> None:
-        self._seen: deque[int] = deque(maxlen=_LATENCIES_KEPT)
-        self._cold = True
-
-    def add(self, latency_ns: int) -> None:
-        """Note how long a chunk took from its tick."""
-        if not self._cold:
-            self._seen.append(latency_ns)
-        self._cold = False
-
-    def restart(self) -> None:
-        """Forget all: another policy answers from now on, and its first is a cold start again."""
-        self._seen.clear()
-        self._cold = True
-
-    @property
-    def worst_ns(self) -> int:
-        """What to reckon with, ns; 0 before anything is known."""
-        return max(self._seen, default=0)
 
 
 class Scheduler:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -216,6 +216,49 @@ def test_a_policy_that_fails_gives_nothing_and_is_a_fault(contract: Contract, la
     assert text in str(result.refusal)
 
 
+@pytest.mark.parametrize("step", [0, 1, 5])
+@pytest.mark.parametrize("added_ticks", [0, 2])
+def test_a_policy_that_gives_nan_at_some_step_gives_nothing_from_that_step_on(
+    contract: Contract, step: int, added_ticks: int
+) -> None:
+    """What was planned before it is not played on either: the plan is forgotten with the fault."""
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), inference=Inline(policy, added_ticks * PERIOD_NS))
+
+    def spoil() -> None:
+        if len(policy.seen) > step:
+            policy.answer = np.zeros((16, 7), np.float32)
+            policy.answer[3, 2] = np.nan
+
+    policy.on_act = spoil
+    faults = []
+    for tick in range(20, 40):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        assert np.isfinite(result.timeline.positions_rad).all()
+        faults.append(result.fault)
+        if result.fault:
+            assert result.timeline.empty
+            break
+    assert faults[-1]
+    assert len(policy.seen) == step + 1
+
+
+def test_a_policy_slower_than_its_chunk_never_moves_the_arm_and_says_why(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    horizon = contract.action.horizon
+    inference = Inline(policy, (horizon + 1) * PERIOD_NS)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), inference=inference)
+    for tick in range(20, 20 + 3 * horizon):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        assert result.timeline.empty
+        assert not result.fault
+        assert "waiting for the first chunk" in str(result.refusal)
+    assert loop.late_steps == 2 * horizon
+    assert len(policy.seen) == 3
+
+
 def test_deltas_start_from_the_command_that_the_door_sent_and_go_on_from_the_own_plan(
     contract: Contract,
 ) -> None:
@@ -285,6 +328,26 @@ def test_the_policy_hears_why_it_is_reset_and_each_occasion_once(contract: Contr
     robot.tick(loop, 24 * PERIOD_NS)
     loop.step(24 * PERIOD_NS)
     assert set(policy.resets) == {"request", None}
+
+
+def test_a_reset_during_a_tick_reaches_the_policy_with_the_next_tick_and_not_with_this_one(contract: Contract) -> None:
+    """Else the new memory would begin with what was seen before the reset."""
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    builder, build = loop._builder, loop._builder.build
+
+    def reset_meanwhile(ticks: Sequence[AlignedTick]) -> Observation:
+        loop.begin("engage")
+        return build(ticks)
+
+    robot.tick(loop, 20 * PERIOD_NS)
+    builder.build = reset_meanwhile
+    assert loop.step(20 * PERIOD_NS).timeline.empty
+    assert policy.resets == []
+    builder.build = build
+    robot.tick(loop, 21 * PERIOD_NS)
+    assert not loop.step(21 * PERIOD_NS).timeline.empty
+    assert policy.resets == ["engage"]
 
 
 def test_forgetting_drops_the_plan_and_every_chunk_but_not_the_memory(contract: Contract) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from learned_arm.errors import LearnedArmError
 from learned_policy_node.chunking import OLDEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
-from learned_policy_node.scheduler import Latency, Phase, Rules, Scheduler
+from learned_policy_node.latency import Latency
+from learned_policy_node.scheduler import Phase, Rules, Scheduler
 
 PERIOD_NS = 50_000_000
 HORIZON, DOF, OFFSET = 8, 2, 1
