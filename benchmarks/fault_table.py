@@ -99,6 +99,7 @@ def _details(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "reaction_bar_s": first.bar_s,
         "standstill_s": [outcome.still_s for outcome in outcomes],
         "standstill_bar_s": first.still_bar_s,
+        "disturbed": sum(outcome.disturbed for outcome in outcomes),
         "problems": [problem for outcome in outcomes for problem in outcome.problems],
     }
 

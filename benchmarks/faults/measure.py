@@ -15,7 +15,8 @@ ALLOWANCE_S = 0.2
 # Braking from the rig's 0.15 rad/s takes 15 ms and the step in which it begins.
 BRAKING_S = 0.05
 _STILL_S, _LOOKS_S, _LATE_S = 0.2, 0.6, 3.0
-_STALLED, _AGAIN = "stood still", 2
+# What the door says when a starved machine lets a process of the rig fall silent; _AGAIN times at most.
+_STALLED, _AGAIN = "stood still|joint states silent|deadman silent", 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Outcome:
         still_s: From the fault to the last command that moved; None: it never stood.
         still_bar_s: Longest allowed time of that.
         problems: What was not as required; empty: ok.
+        disturbed: How often it had to be struck again, see `measure`.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Outcome:
     still_s: float | None
     still_bar_s: float | None
     problems: tuple[str, ...]
+    disturbed: int = 0
 
     @property
     def ok(self) -> bool:
@@ -51,15 +54,21 @@ class Outcome:
 def measure(rig: Rig, fault: Fault) -> Outcome:
     """Make the arm move, strike, look, mend. The next call begins where this one ends.
 
-    A machine that lets the door stand still strikes by itself: what the door did then is no answer to this fault, which
-    is struck again, a few times at most.
+    A machine that lets a process starve strikes by itself: what the door did then is no answer to this fault, which is
+    struck again, twice at most, and the outcome says so.
     """
     outcome = _measure(rig, fault)
-    for _ in range(_AGAIN):
-        if outcome.ok or not any(_STALLED in each.text for each in rig.observer.told[ARM]):
+    for disturbed in range(1, _AGAIN + 1):
+        if outcome.ok or not _disturbed(rig, fault):
             break
-        outcome = _measure(rig, fault)
+        outcome = replace(_measure(rig, fault), disturbed=disturbed)
     return outcome
+
+
+def _disturbed(rig: Rig, fault: Fault) -> bool:
+    """Whether the door stopped for something that this fault is not."""
+    texts = [each.text for each in rig.observer.told[ARM]]
+    return any(re.search(_STALLED, text) and not (fault.reason and re.search(fault.reason, text)) for text in texts)
 
 
 def _measure(rig: Rig, fault: Fault) -> Outcome:

@@ -41,6 +41,11 @@ class MemoryLog:
         slope = np.polyfit(seconds[warm], np.array(self._bytes[name])[warm], 1)[0]
         return float(slope * (seconds[-1] - warm_up_s))
 
+    def trace_bytes(self, name: str, count: int = 20) -> list[int]:
+        """A few samples over the whole time."""
+        samples = self._bytes[name]
+        return [samples[round(index)] for index in np.linspace(0, len(samples) - 1, count)]
+
     def last_bytes(self, name: str) -> int:
         """The newest sample."""
         return self._bytes[name][-1]

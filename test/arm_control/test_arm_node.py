@@ -546,6 +546,20 @@ def test_in_lock_step_joint_states_that_cannot_be_used_are_a_fault_and_are_answe
     assert each.tick(SECOND_NS + 3 * CONTROL_NS).names == ()
 
 
+def test_in_lock_step_time_that_runs_backward_stops_and_is_answered(bench: Callable[..., Bench]) -> None:
+    each = bench(use_sim_time=True)
+    each.tick(10 * SECOND_NS + CONTROL_NS)
+    assert each.ask(each.sources["policy"].engage)[0]
+    each.tick(10 * SECOND_NS + 2 * CONTROL_NS)
+    assert each.tick(SECOND_NS + CONTROL_NS).stamp_ns == SECOND_NS + CONTROL_NS, "the simulation waits for an answer"
+    each.wait(lambda: each.values["state"] == "stopped")
+    assert "time ran backward; got -9.010 s" in each.states[-1][0] and each.values["time_faults"] == "1"
+    assert "clear_fault first" in each.ask(each.sources["policy"].engage)[1]
+    assert each.trigger("clear_fault") == (True, "ready")
+    each.tick(SECOND_NS + 2 * CONTROL_NS)
+    assert each.ask(each.sources["policy"].engage)[0]
+
+
 def test_a_trajectory_controller_gets_a_point_a_step(bench: Callable[..., Bench], tmp_path: Path) -> None:
     content = copy.deepcopy(CONTRACT.canonical())
     command = {"adapter": "joint_trajectory", "topic": "/joint_trajectory_controller/joint_trajectory"}

@@ -68,6 +68,7 @@ def test_faults_for_ten_minutes(rig: Rig) -> None:
     print(f"\n{sum(struck.values())} faults of {len(struck)} kinds in {SECONDS:.0f} s, {len(bad)} not as required")
     for name in PROCESSES:
         print(f"{name}: {memory.last_bytes(name) / 1e6:.1f} MB, grew {growth[name] / 1e6:+.2f} MB after the warm-up")
+        print("  MB over time:", *(f"{each / 1e6:.1f}" for each in memory.trace_bytes(name)))
     for name, seconds in sorted(slowest_s.items()):
         print(f"{name}: slowest reaction {seconds * 1e3:.0f} ms of {struck[name]}")
     for each in bad:
