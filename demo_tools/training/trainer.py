@@ -32,6 +32,8 @@ from learned_arm.errors import LearnedArmError
 
 LOSS_FILE = "loss.json"
 _WARM_UP = 50
+# Through many ticks a gradient may grow beyond all measure.
+_LARGEST_GRADIENT = 1.0
 
 Progress = Callable[[int, int, float], None]
 
@@ -168,6 +170,8 @@ class Trainer:
         for part in self.examples.losses(self.network, picked, rng):
             part.backward()
             value += float(part.detach())
+        if self.recipe.memory:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         self.optimizer.step()
         self.iteration += 1
         self._update_average()
