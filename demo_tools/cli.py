@@ -121,16 +121,16 @@ def train(
     Args:
         dataset: Folder of the dataset.
         out: Checkpoint and loss curve go here.
-        iterations: Training steps of 64 chunks; with memory, of 8 whole episodes.
+        iterations: Training steps of 64 chunks; with memory, of 4 whole episodes.
         seed: Seed of everything random.
         threads: Threads of torch.
         memory: Numbers that the policy carries from tick to tick; 0: a policy without memory.
     """
     from demo_tools.flow.progress import bar
-    from demo_tools.training import Recipe
+    from demo_tools.training import known_recipe
     from demo_tools.training import train as run_training
 
-    recipe = Recipe(memory=memory)
+    recipe = known_recipe(memory)
     with bar("train", iterations) as advance:
         run_training(
             dataset,

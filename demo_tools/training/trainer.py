@@ -1,6 +1,6 @@
 """Behaviour cloning: L1 on normalised action chunks, with a loss curve, checkpoints and a fixed seed.
 
-The recipe: AdamW at 1e-3 with a short warm-up and a cosine down to nothing, batches of 64 chunks or, with memory, of 8
+The recipe: AdamW at 1e-3 with a short warm-up and a cosine down to nothing, batches of 64 chunks or, with memory, of 4
 whole episodes, images shifted and dimmed, and an exponential moving average of the weights, which is what is exported.
 """
 
@@ -24,7 +24,7 @@ from demo_tools.training.data import Chunks, build_chunks, normalisation
 from demo_tools.training.examples import Examples, SingleChunks
 from demo_tools.training.model import Shape
 from demo_tools.training.recipe import Recipe
-from demo_tools.training.recurrent import make_network
+from demo_tools.training.recurrent import glance_scales, make_network
 from demo_tools.training.sequences import WholeEpisodes
 from learned_arm.contract import Contract
 from learned_arm.durable import write_json
@@ -145,6 +145,8 @@ class Trainer:
         self.held_out = self._examples(build_chunks(frames, held_out)) if held_out else None
         torch.manual_seed(recipe.seed)
         scales = {name: torch.from_numpy(values) for name, values in normalisation(frames, chunks).items()}
+        if recipe.memory:
+            scales |= glance_scales(frames, chunks.frame)
         network = make_network(network_shape(contract, recipe.memory), scales)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False)

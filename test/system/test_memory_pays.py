@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from demo_tools.dataset.build import build_dataset
 from demo_tools.flow import stages
 from demo_tools.flow.run_folder import RunFolder
 from demo_tools.simulation.cue import PADS
-from demo_tools.training import ExportedPolicy, Recipe, export_policy, train
+from demo_tools.training import ExportedPolicy, Recipe, export_policy, known_recipe, train
 from learned_arm import cdr
 from learned_arm.contract import Contract, load_contract
 from learned_arm.episode import load_episode
@@ -36,7 +36,7 @@ class Plan:
 
     Attributes:
         episodes: Demonstrations.
-        iterations: Batches of eight whole episodes with memory, without of as many chunks.
+        iterations: Batches of four whole episodes with memory, without of as many chunks.
         trials: Held-out initial states; of each pad as many.
         workers: Stacks of nodes side by side.
     """
@@ -71,7 +71,7 @@ def prepare(run: RunFolder, contract: Contract, plan: Plan) -> int:
 def learn(run: RunFolder, plan: Plan, frames: int, memory: int) -> ExportedPolicy:
     """Train on the same data for as many iterations of as many chunks, whether with memory or without."""
     name = f"memory_{memory}"
-    recipe = Recipe(memory=memory, batch=round(Recipe().episodes * frames / plan.episodes))
+    recipe = replace(known_recipe(memory), batch=round(Recipe().episodes * frames / plan.episodes))
     with run.stage(f"train {name}"):
         train(run / "dataset", run / name, iterations=plan.iterations, threads=2, recipe=recipe)
     return export_policy(run / name, run / "dataset", run / f"{name}.onnx")
