@@ -121,7 +121,7 @@ def train(
     Args:
         dataset: Folder of the dataset.
         out: Checkpoint and loss curve go here.
-        iterations: Training steps of 64 chunks; with memory, of 4 whole episodes.
+        iterations: Training steps of 64 chunks; with memory, of 8 whole episodes.
         seed: Seed of everything random.
         threads: Threads of torch.
         memory: Numbers that the policy carries from tick to tick; 0: a policy without memory.

@@ -20,8 +20,8 @@ from demo_tools.training.model import PolicyNetwork, Shape
 
 _READ = 128
 _THUMBNAIL = 8
-# Light changes more than that by itself; a cell that never changes would be blown up.
-_SMALLEST_STD = 0.1
+# A cell that never changes would be blown up.
+_SMALLEST_STD = 0.01
 _LONGEST_TICKS = 127.0
 _PART = 1024
 

@@ -1,7 +1,8 @@
 """Behaviour cloning: L1 on normalised action chunks, with a loss curve, checkpoints and a fixed seed.
 
-The recipe: AdamW at 1e-3 with a short warm-up and a cosine down to nothing, batches of 64 chunks or, with memory, of 4
-whole episodes, images shifted and dimmed, and an exponential moving average of the weights, which is what is exported.
+The recipe: AdamW at 1e-3 with a short warm-up and a cosine down to nothing, batches of 64 chunks or, with memory, of 8
+whole episodes, images shifted and dimmed (with memory not, see `known_recipe`), and an exponential moving average of
+the weights, which is what is exported.
 """
 
 from __future__ import annotations

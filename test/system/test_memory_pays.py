@@ -36,7 +36,7 @@ class Plan:
 
     Attributes:
         episodes: Demonstrations.
-        iterations: Batches of four whole episodes with memory, without of as many chunks.
+        iterations: Batches of eight whole episodes with memory, without of as many chunks.
         trials: Held-out initial states; of each pad as many.
         workers: Stacks of nodes side by side.
     """
@@ -48,7 +48,7 @@ class Plan:
 
 
 LOOK = Plan(episodes=2, iterations=3, trials=1, workers=1)
-PROOF = Plan(episodes=90, iterations=500, trials=60, workers=2)
+PROOF = Plan(episodes=90, iterations=300, trials=60, workers=2)
 
 
 def ignore(_outcome: str) -> None:
@@ -71,7 +71,7 @@ def prepare(run: RunFolder, contract: Contract, plan: Plan) -> int:
 def learn(run: RunFolder, plan: Plan, frames: int, memory: int) -> ExportedPolicy:
     """Train on the same data for as many iterations of as many chunks, whether with memory or without."""
     name = f"memory_{memory}"
-    recipe = replace(known_recipe(memory), batch=round(Recipe().episodes * frames / plan.episodes))
+    recipe = replace(known_recipe(MEMORY), memory=memory, batch=round(Recipe().episodes * frames / plan.episodes))
     with run.stage(f"train {name}"):
         train(run / "dataset", run / name, iterations=plan.iterations, threads=2, recipe=recipe)
     return export_policy(run / name, run / "dataset", run / f"{name}.onnx")
