@@ -138,10 +138,10 @@ def train(
         memory: Numbers that the policy carries from tick to tick; 0: a policy without memory.
     """
     from demo_tools.flow.progress import bar
-    from demo_tools.training import Recipe
+    from demo_tools.training import known_recipe
     from demo_tools.training import train as run_training
 
-    recipe = Recipe(memory=memory)
+    recipe = known_recipe(memory)
     with bar("train", iterations) as advance:
         run_training(
             dataset,

@@ -1,7 +1,8 @@
 """Behaviour cloning: L1 on normalised action chunks, with a loss curve, checkpoints and a fixed seed.
 
 The recipe: AdamW at 1e-3 with a short warm-up and a cosine down to nothing, batches of 64 chunks or, with memory, of 8
-whole episodes, images shifted and dimmed, and an exponential moving average of the weights, which is what is exported.
+whole episodes, images shifted and dimmed (with memory not, see `known_recipe`), and an exponential moving average of
+the weights, which is what is exported.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from demo_tools.training.data import Chunks, build_chunks, normalisation
 from demo_tools.training.examples import Examples, SingleChunks
 from demo_tools.training.model import Shape
 from demo_tools.training.recipe import Recipe
-from demo_tools.training.recurrent import make_network
+from demo_tools.training.recurrent import glance_scales, make_network
 from demo_tools.training.sequences import WholeEpisodes
 from learned_arm.contract import Contract
 from learned_arm.durable import write_json
@@ -32,6 +33,8 @@ from learned_arm.errors import LearnedArmError
 
 LOSS_FILE = "loss.json"
 _WARM_UP = 50
+# Through many ticks a gradient may grow beyond all measure.
+_LARGEST_GRADIENT = 1.0
 
 Progress = Callable[[int, int, float], None]
 
@@ -143,6 +146,8 @@ class Trainer:
         self.held_out = self._examples(build_chunks(frames, held_out)) if held_out else None
         torch.manual_seed(recipe.seed)
         scales = {name: torch.from_numpy(values) for name, values in normalisation(frames, chunks).items()}
+        if recipe.memory:
+            scales |= glance_scales(frames, chunks.frame)
         network = make_network(network_shape(contract, recipe.memory), scales)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False)
@@ -168,6 +173,8 @@ class Trainer:
         for part in self.examples.losses(self.network, picked, rng):
             part.backward()
             value += float(part.detach())
+        if self.recipe.memory:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         self.optimizer.step()
         self.iteration += 1
         self._update_average()

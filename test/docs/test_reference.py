@@ -289,7 +289,7 @@ def test_policy_file() -> None:
 def test_signature_and_sidecar() -> None:
     page = section("### Policy file")
     listed = {row[0]: row[1] for row in rows(page, "signature key")}
-    assert list(listed) == ["inputs", "outputs", "recurrent", "reset", "critic"]
+    assert list(listed) == ["inputs", "outputs", "recurrent", "reset", "step_ticks", "critic"]
     for key, cls in (("recurrent", Recurrent), ("reset", ResetRule), ("critic", CriticSettings)):
         assert [name for name in names(cls) if f"`{name}`" not in listed[key]] == []
     described = re.findall(r"^\| `([\w:<>]+)` \|", str(signature_json.__doc__), re.MULTILINE)

@@ -16,9 +16,17 @@ from learned_policy_node.chunking import RecedingHorizon, TemporalEnsemble
 from learned_policy_node.inference import Inline, Worker
 from learned_policy_node.proving import Demands
 from learned_policy_node.scheduler import Rules
+from learned_policy_node.signature import Recurrent, Signature
 
 pytest.importorskip("rclpy")
-from learned_policy_node.settings import Settings, changed_settings, make_chunker, make_inference, make_rules
+from learned_policy_node.settings import (
+    Settings,
+    changed_settings,
+    check_rhythm,
+    make_chunker,
+    make_inference,
+    make_rules,
+)
 
 
 class Silent:
@@ -91,3 +99,36 @@ def test_the_model_runs_inside_the_tick_in_lock_step_and_beside_it_in_real_time(
     policy = Silent(contract)
     assert isinstance(make_inference(policy, Settings(), True), Inline)
     assert isinstance(make_inference(policy, Settings(), False), Worker)
+
+
+def with_memory(step_ticks: int | None) -> Signature:
+    return Signature(images=(), state=None, recurrent=(Recurrent("h", "h_next", (1, 1, 4)),), step_ticks=step_ticks)
+
+
+@pytest.mark.parametrize(
+    ("step_ticks", "chosen"),
+    [
+        (1, Settings()),
+        (1, Settings(execution="receding", execute_steps=1)),
+        (8, Settings(execution="receding", execute_steps=8)),
+        (None, Settings(execution="receding", execute_steps=8)),
+        (1, Settings(added_latency_ms=50.0)),
+    ],
+)
+def test_memory_may_step_as_it_was_trained(contract: Contract, step_ticks: int | None, chosen: Settings) -> None:
+    check_rhythm(with_memory(step_ticks), contract, chosen)
+
+
+@pytest.mark.parametrize(
+    ("step_ticks", "chosen", "got"),
+    [
+        (1, Settings(execution="receding"), "every 8 ticks"),
+        (8, Settings(), "every 1 ticks"),
+        (1, Settings(added_latency_ms=51.0), "every 2 ticks"),
+    ],
+)
+def test_memory_is_not_stepped_in_another_rhythm(
+    contract: Contract, step_ticks: int, chosen: Settings, got: str
+) -> None:
+    with pytest.raises(LearnedArmError, match=f"another rhythm; got {got}.*allowed: every {step_ticks} ticks"):
+        check_rhythm(with_memory(step_ticks), contract, chosen)

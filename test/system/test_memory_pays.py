@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from demo_tools.dataset.build import build_dataset
 from demo_tools.flow import stages
 from demo_tools.flow.run_folder import RunFolder
 from demo_tools.simulation.cue import PADS
-from demo_tools.training import ExportedPolicy, Recipe, export_policy, train
+from demo_tools.training import ExportedPolicy, Recipe, export_policy, known_recipe, train
 from learned_arm import cdr
 from learned_arm.contract import Contract, load_contract
 from learned_arm.episode import load_episode
@@ -48,7 +48,7 @@ class Plan:
 
 
 LOOK = Plan(episodes=2, iterations=3, trials=1, workers=1)
-PROOF = Plan(episodes=90, iterations=500, trials=60, workers=2)
+PROOF = Plan(episodes=90, iterations=300, trials=60, workers=2)
 
 
 def ignore(_outcome: str) -> None:
@@ -71,7 +71,7 @@ def prepare(run: RunFolder, contract: Contract, plan: Plan) -> int:
 def learn(run: RunFolder, plan: Plan, frames: int, memory: int) -> ExportedPolicy:
     """Train on the same data for as many iterations of as many chunks, whether with memory or without."""
     name = f"memory_{memory}"
-    recipe = Recipe(memory=memory, batch=round(Recipe().episodes * frames / plan.episodes))
+    recipe = replace(known_recipe(MEMORY), memory=memory, batch=round(Recipe().episodes * frames / plan.episodes))
     with run.stage(f"train {name}"):
         train(run / "dataset", run / name, iterations=plan.iterations, threads=2, recipe=recipe)
     return export_policy(run / name, run / "dataset", run / f"{name}.onnx")
