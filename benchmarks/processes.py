@@ -50,8 +50,8 @@ class Processes:
         for name in list(self._processes):
             self.stop(name)
 
-    def start(self, module: str, *arguments: str) -> int:
-        """Run a module in a process of its own; returns its id."""
+    def start(self, module: str, *arguments: str, cpu: int | None = None) -> int:
+        """Run a module in a process of its own, on one CPU where that is given; returns its id."""
         with (self._logs / f"{module}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
@@ -62,6 +62,9 @@ class Processes:
                 start_new_session=True,
             )
         self._processes[module] = process
+        if cpu is not None:
+            # Long before it starts a thread: those inherit it.
+            os.sched_setaffinity(process.pid, {cpu})
         return process.pid
 
     def check(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -81,6 +82,9 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
             node.get_logger().warning(problem)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        # What a node is made of lives as long as it: looking through it again would stop it for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
         while not stopping and rclpy.ok() and not getattr(node, "finished", False):
             executor.spin_once(timeout_sec=_POLL_S)
         return int(getattr(node, "exit_status", 0))
