@@ -1,8 +1,9 @@
-"""One hop of a small message: takes what the echo node sends and sends it on."""
+"""One hop of a small message: takes what the echo node sends, and sends it on with the monotonic time it came, ns."""
 
 from __future__ import annotations
 
 import sys
+import time
 
 from rclpy.node import Node
 from std_msgs.msg import Header
@@ -22,7 +23,8 @@ class RelayNode(Node):
         self.create_subscription(Header, ECHO, self._on_echo, qos.small(), raw=True)
 
     def _on_echo(self, raw: bytes) -> None:
-        self._out.publish(Header(stamp=messages.time_message(header_stamp_ns(raw))))
+        came_ns = time.monotonic_ns()
+        self._out.publish(Header(stamp=messages.time_message(header_stamp_ns(raw)), frame_id=str(came_ns)))
 
 
 if __name__ == "__main__":
