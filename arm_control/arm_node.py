@@ -40,7 +40,6 @@ _ONE_MOMENT_NS = 5_000_000
 _WATCHDOG_PERIOD_S = 0.05
 _WATCHDOG_ROUNDS = 10
 _LATENESS_OVER_S = 60
-_SWITCH_S = 1e-4
 _LAST_WORDS_S = 2.0
 _NOTHING = np.empty(0)
 
@@ -214,8 +213,6 @@ class ArmNode(Node):
         self._publish(self._commander.step(tick_ns))
 
     def _run_in_real_time(self) -> None:
-        # The executor's thread is made to hand the interpreter over at once when a tick is due.
-        sys.setswitchinterval(_SWITCH_S)
         try:
             self._control()
         finally:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from benchmarks.streams import HEIGHT, WIDTH
 from learned_arm.contract import Contract
@@ -34,7 +36,7 @@ class Alone:
         rng = np.random.default_rng(0)
         self._sizes = [camera.size for camera in contract.cameras.values()]
         self._pictures = [rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in self._sizes]
-        self._feed = {
+        self._feed: dict[str, NDArray[Any]] = {
             camera_input(name): rng.integers(0, 256, (1, 1, *camera.size, 3), dtype=np.uint8)
             for name, camera in contract.cameras.items()
         }
