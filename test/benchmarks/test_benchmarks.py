@@ -57,7 +57,9 @@ def test_cpu_meter_sees_work() -> None:
     assert 0.1 < meter.share() < 1.5
 
 
-@pytest.mark.parametrize("contract", [load_contract("pick_cube"), camera_to_command.bench_contract(2), tick_jitter.bench_contract()])
+@pytest.mark.parametrize(
+    "contract", [load_contract("pick_cube"), camera_to_command.bench_contract(2), tick_jitter.bench_contract()]
+)
 def test_the_policy_file_is_one(contract: Any, tmp_path: Path) -> None:
     write_policy(tmp_path / "policy.onnx", contract)
     policy = OnnxPolicy(tmp_path / "policy.onnx")
