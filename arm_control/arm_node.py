@@ -19,16 +19,25 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from arm_control.settings import declare_contract, declare_deadman, declare_source, declare_source_timeout
+from arm_control.settings import (
+    declare_contract,
+    declare_deadman,
+    declare_realtime_priority,
+    declare_source,
+    declare_source_timeout,
+)
 from learned_arm import cdr
 from learned_arm.command_spec import timeout_warnings
 from learned_arm.commander import SOURCES, Command, Commander
+from learned_arm.control_grid import ControlGrid
 from learned_arm.deadman import Deadman, DeadmanSettings
 from learned_arm.door_state import State
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import with_first_tick
 from learned_arm.ros.node import is_lock_step, run
+from learned_arm.ros.polled import PolledSubscription
+from learned_arm.ros.priority import take_priority
 from learned_arm.ros.sinks import CommandSinks
 from learned_arm.watchdog import Watchdog
 
@@ -37,6 +46,7 @@ _LOCK_STEP_PATIENCE_S = 5.0
 _ONE_MOMENT_NS = 100_000
 _WATCHDOG_PERIOD_S = 0.05
 _WATCHDOG_ROUNDS = 10
+_LATENESS_OVER_S = 60
 _LAST_WORDS_S = 2.0
 _LONGEST_BRAKING_S = 1.0
 _NOTHING = np.empty(0)
@@ -50,6 +60,7 @@ class ArmNode(Node):
         self._contract = declare_contract(self)
         declare_source(self)
         deadman = declare_deadman(self)
+        priority = declare_realtime_priority(self)
         self._deadman = Deadman(deadman.timeout_s) if deadman.topic else None
         self._commander = Commander(
             self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self)
@@ -68,9 +79,13 @@ class ArmNode(Node):
         self._sent = self.create_publisher(JointState, "/arm/sent", qos.small())
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.small())
+        self._polled: dict[str, PolledSubscription] = {}
         for state in self._contract.robot.joint_states:
-            on_joints = partial(self._on_joints, state.topic)
-            self.create_subscription(JointState, state.topic, on_joints, qos.small(), raw=True)
+            if self._lock_step:
+                on_joints = partial(self._on_joints, state.topic)
+                self.create_subscription(JointState, state.topic, on_joints, qos.small(), raw=True)
+            else:
+                self._polled[state.topic] = PolledSubscription(self, JointState, state.topic, qos.small())
         self._watch_deadman(deadman)
         for source in SOURCES:
             topic = f"/arm/{source}/targets"
@@ -91,7 +106,10 @@ class ArmNode(Node):
         self.finished, self.exit_status = False, 0
         self.create_timer(_STATUS_PERIOD_S, self._on_status_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._thread = None
+        robot = self._contract.robot
+        self._grid = ControlGrid(robot.control_period_ns, time.monotonic_ns(), _LATENESS_OVER_S * robot.control_rate_hz)
         if not self._lock_step:
+            self._take_priority(priority)
             self._watchdog = Watchdog(_WATCHDOG_ROUNDS)
             self._thread = threading.Thread(target=self._run_in_real_time, name="control", daemon=True)
             self._thread.start()
@@ -137,6 +155,12 @@ class ArmNode(Node):
         kind = Joy if settings.kind == "joy" else Bool
         # Best effort, so that it matches every joystick driver; what is lost is repeated or counts as silence.
         self.create_subscription(kind, settings.topic, on_message, qos_profile_sensor_data)
+
+    def _take_priority(self, priority: int) -> None:
+        try:
+            take_priority(priority)
+        except LearnedArmError as error:
+            self.get_logger().warning(f"{error}; the control loop goes on without, and may be late on a busy machine")
 
     def _on_joints(self, topic: str, raw: bytes) -> None:
         view = None
@@ -210,18 +234,18 @@ class ArmNode(Node):
             self.exit_status, self.finished = int(self._running), True
 
     def _control(self) -> None:
-        period_s = 1.0 / self._contract.robot.control_rate_hz
-        due_s = time.monotonic()
+        grid = self._grid
         while self._running:
-            due_s += period_s
-            pause_s = due_s - time.monotonic()
+            pause_s = (grid.due_ns - time.monotonic_ns()) / 1e9
             if pause_s > 0:
                 time.sleep(pause_s)
-            elif pause_s < -period_s:
-                # A step that was missed is left out: the next one knows how much time has passed.
-                due_s = time.monotonic()
+            for topic, polled in self._polled.items():
+                for raw in polled.take():
+                    self._on_joints(topic, raw)
             with self._lock:
-                command = self._commander.step(*self._clocks())
+                now_ns, monotonic_ns = self._clocks()
+                grid.begin(monotonic_ns)
+                command = self._commander.step(now_ns, monotonic_ns)
             self._publish(command)
             self._watchdog.feed()
 
@@ -302,6 +326,17 @@ class ArmNode(Node):
             self._step_when_ready()
         self._publish_status()
 
+    def _punctuality(self) -> dict[str, object]:
+        """How punctual the control loop is, for the status; lock-step has no time to be late in."""
+        if self._lock_step:
+            return {}
+        late = self._grid.lateness()
+        return {
+            "tick_late_ms_p99": round(late.p99_ms, 3),
+            "tick_late_ms_max": round(late.max_ms, 3),
+            "ticks_missed": self._grid.missed,
+        }
+
     def _publish_status(self) -> None:
         commander = self._commander
         level = {State.UNCONFIGURED: "warn", State.STOPPED: "error", State.FAULT: "error"}.get(commander.state, "ok")
@@ -311,6 +346,7 @@ class ArmNode(Node):
             "measured": commander.measured_rad is not None,
             "refused_targets": commander.refused_targets,
             "time_faults": commander.time_faults,
+            **self._punctuality(),
             **{f"clamped_{name}": count for name, count in sorted(commander.clamp_counts.items())},
             **self._sinks.status(),
         }
