@@ -3,7 +3,7 @@
 The points of a spatial softmax say where something is, not what colour it has or whether it is there at all. What has
 to be remembered is often just that, so memory also reads a thumbnail of every image: means over a grid of 8 x 8. Each
 mean is normalised over the dataset: a lamp that is lit for a moment then weighs more than a table that is always there.
-Without that, what never changes drowns the cue, and no memory of it was learned.
+Without that, in the trials made here, no memory of the cue was learned.
 """
 
 from __future__ import annotations
