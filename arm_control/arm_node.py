@@ -19,16 +19,26 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from arm_control.settings import declare_contract, declare_deadman, declare_source, declare_source_timeout
+from arm_control.settings import (
+    declare_contract,
+    declare_deadman,
+    declare_realtime_priority,
+    declare_source,
+    declare_source_timeout,
+)
 from learned_arm import cdr
+from learned_arm.command_spec import timeout_warnings
 from learned_arm.commander import SOURCES, Command, Commander
+from learned_arm.control_grid import ControlGrid
 from learned_arm.deadman import Deadman, DeadmanSettings
 from learned_arm.door_state import State
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import with_first_tick
 from learned_arm.ros.node import is_lock_step, run
-from learned_arm.ros.sinks import HOLDS_THE_LAST, CommandSinks
+from learned_arm.ros.polled import PolledSubscription
+from learned_arm.ros.priority import take_priority
+from learned_arm.ros.sinks import CommandSinks
 from learned_arm.watchdog import Watchdog
 
 _STATUS_PERIOD_S = 0.2
@@ -36,7 +46,9 @@ _LOCK_STEP_PATIENCE_S = 5.0
 _ONE_MOMENT_NS = 100_000
 _WATCHDOG_PERIOD_S = 0.05
 _WATCHDOG_ROUNDS = 10
+_LATENESS_OVER_S = 60
 _LAST_WORDS_S = 2.0
+_LONGEST_BRAKING_S = 1.0
 _NOTHING = np.empty(0)
 
 
@@ -48,6 +60,7 @@ class ArmNode(Node):
         self._contract = declare_contract(self)
         declare_source(self)
         deadman = declare_deadman(self)
+        priority = declare_realtime_priority(self)
         self._deadman = Deadman(deadman.timeout_s) if deadman.topic else None
         self._commander = Commander(
             self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self)
@@ -61,14 +74,18 @@ class ArmNode(Node):
                 got=self._contract.rate_hz,
                 allowed=f"a divisor of control_rate_hz {self._contract.robot.control_rate_hz}",
             )
-        self._sinks = CommandSinks(self, self._contract.robot)
+        self._sinks = CommandSinks(self, self._contract.robot, lock_step=self._lock_step)
         self._requested = self.create_publisher(JointState, "/arm/requested", qos.small())
         self._sent = self.create_publisher(JointState, "/arm/sent", qos.small())
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.small())
+        self._polled: dict[str, PolledSubscription] = {}
         for state in self._contract.robot.joint_states:
-            on_joints = partial(self._on_joints, state.topic)
-            self.create_subscription(JointState, state.topic, on_joints, qos.small(), raw=True)
+            if self._lock_step:
+                on_joints = partial(self._on_joints, state.topic)
+                self.create_subscription(JointState, state.topic, on_joints, qos.small(), raw=True)
+            else:
+                self._polled[state.topic] = PolledSubscription(self, JointState, state.topic, qos.small())
         self._watch_deadman(deadman)
         for source in SOURCES:
             topic = f"/arm/{source}/targets"
@@ -77,27 +94,42 @@ class ArmNode(Node):
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
         if not self._lock_step:
-            self._warn_about_timeouts()
+            for warning in timeout_warnings(self._contract.robot.controllers):
+                self.get_logger().warning(warning)
         self._pending_ns: int | None = None
         self._pending_since_s = 0.0
         self._last_stepped_ns = 0
         self._waiting: dict[str, cdr.TrajectoryView] = {}
         self._last_state = ""
+        self._commanding = False
         self._running = True
         self.finished, self.exit_status = False, 0
         self.create_timer(_STATUS_PERIOD_S, self._on_status_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._thread = None
+        robot = self._contract.robot
+        self._grid = ControlGrid(robot.control_period_ns, time.monotonic_ns(), _LATENESS_OVER_S * robot.control_rate_hz)
         if not self._lock_step:
+            self._take_priority(priority)
             self._watchdog = Watchdog(_WATCHDOG_ROUNDS)
             self._thread = threading.Thread(target=self._run_in_real_time, name="control", daemon=True)
             self._thread.start()
             threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
 
     def close(self) -> None:
-        """End the control loop."""
-        self._running = False
+        """Brake, end the control loop, and leave every controller in a state that may last."""
         if self._thread is not None:
+            if not self.finished:
+                self._brake()
+            self._running = False
             self._thread.join(timeout=1.0)
+        self._sinks.halt()
+
+    def _brake(self) -> None:
+        with self._lock:
+            self._commander.stop("arm_node ends")
+        deadline_s = time.monotonic() + _LONGEST_BRAKING_S
+        while not (self._commander.safety.at_rest or self.finished) and time.monotonic() < deadline_s:
+            time.sleep(1.0 / self._contract.robot.control_rate_hz)
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds
@@ -124,13 +156,11 @@ class ArmNode(Node):
         # Best effort, so that it matches every joystick driver; what is lost is repeated or counts as silence.
         self.create_subscription(kind, settings.topic, on_message, qos_profile_sensor_data)
 
-    def _warn_about_timeouts(self) -> None:
-        for group in self._contract.robot.groups:
-            if group.command.adapter in HOLDS_THE_LAST:
-                self.get_logger().warning(
-                    f"group {group.name}: a {group.command.adapter} controller has no timeout and holds the last "
-                    "command when this node dies; a joint_trajectory controller ends with its short trajectory"
-                )
+    def _take_priority(self, priority: int) -> None:
+        try:
+            take_priority(priority)
+        except LearnedArmError as error:
+            self.get_logger().warning(f"{error}; the control loop goes on without, and may be late on a busy machine")
 
     def _on_joints(self, topic: str, raw: bytes) -> None:
         view = None
@@ -204,18 +234,18 @@ class ArmNode(Node):
             self.exit_status, self.finished = int(self._running), True
 
     def _control(self) -> None:
-        period_s = 1.0 / self._contract.robot.control_rate_hz
-        due_s = time.monotonic()
+        grid = self._grid
         while self._running:
-            due_s += period_s
-            pause_s = due_s - time.monotonic()
+            pause_s = (grid.due_ns - time.monotonic_ns()) / 1e9
             if pause_s > 0:
                 time.sleep(pause_s)
-            elif pause_s < -period_s:
-                # A step that was missed is left out: the next one knows how much time has passed.
-                due_s = time.monotonic()
+            for topic, polled in self._polled.items():
+                for raw in polled.take():
+                    self._on_joints(topic, raw)
             with self._lock:
-                command = self._commander.step(*self._clocks())
+                now_ns, monotonic_ns = self._clocks()
+                grid.begin(monotonic_ns)
+                command = self._commander.step(now_ns, monotonic_ns)
             self._publish(command)
             self._watchdog.feed()
 
@@ -225,20 +255,26 @@ class ArmNode(Node):
             if self._watchdog.check():
                 print(f"error: the control loop hung for {_WATCHDOG_ROUNDS * _WATCHDOG_PERIOD_S:g} s", file=sys.stderr)
                 self.exit_status, self.finished = 1, True
+                self._sinks.halt()
                 time.sleep(_LAST_WORDS_S)
                 # The loop may hold the lock that the orderly end needs.
                 os._exit(1)
 
     def _publish(self, command: Command) -> None:
-        joints = self._contract.robot.joints
+        joints, source = self._contract.robot.joints, command.source
+        self._sinks.send(command)
         if command.sent_rad is not None:
-            self._sinks.send(command.stamp_ns, command.sent_rad)
             if command.requested_rad is not None:
-                self._requested.publish(messages.joint_state(command.stamp_ns, joints, command.requested_rad))
-            self._sent.publish(messages.joint_state(command.stamp_ns, joints, command.sent_rad))
-        elif self._lock_step:
-            # The simulation waits for this tick's answer, also when nothing was commanded.
+                self._requested.publish(messages.joint_state(command.stamp_ns, joints, command.requested_rad, source))
+            self._sent.publish(messages.joint_state(command.stamp_ns, joints, command.sent_rad, source))
+        elif self._lock_step or self._commanding:
+            # The simulation waits for this tick's answer; in real time one such message says that the door rests.
             self._sent.publish(messages.joint_state(command.stamp_ns, (), _NOTHING))
+        self._commanding = command.sent_rad is not None
+        self._tell_a_change()
+
+    def _tell_a_change(self) -> None:
+        """Say at once who holds the lease now: in lock-step the next control tick may wait for its new holder."""
         state = f"{self._commander.state.value} {self._commander.holder}"
         if state != self._last_state:
             self._last_state = state
@@ -258,6 +294,7 @@ class ArmNode(Node):
         except LearnedArmError as error:
             response.success, response.message = False, str(error)
         self.get_logger().info(f"engage({request.data}) by {source}: {response.message}")
+        self._tell_a_change()
         if self._lock_step:
             self._step_when_ready()
         return response
@@ -273,6 +310,7 @@ class ArmNode(Node):
         with self._lock:
             self._commander.stop("~/stop was called")
         response.success, response.message = True, self._commander.reason
+        self._tell_a_change()
         if self._lock_step:
             self._step_when_ready()
         return response
@@ -288,6 +326,17 @@ class ArmNode(Node):
             self._step_when_ready()
         self._publish_status()
 
+    def _punctuality(self) -> dict[str, object]:
+        """How punctual the control loop is, for the status; lock-step has no time to be late in."""
+        if self._lock_step:
+            return {}
+        late = self._grid.lateness()
+        return {
+            "tick_late_ms_p99": round(late.p99_ms, 3),
+            "tick_late_ms_max": round(late.max_ms, 3),
+            "ticks_missed": self._grid.missed,
+        }
+
     def _publish_status(self) -> None:
         commander = self._commander
         level = {State.UNCONFIGURED: "warn", State.STOPPED: "error", State.FAULT: "error"}.get(commander.state, "ok")
@@ -297,7 +346,9 @@ class ArmNode(Node):
             "measured": commander.measured_rad is not None,
             "refused_targets": commander.refused_targets,
             "time_faults": commander.time_faults,
+            **self._punctuality(),
             **{f"clamped_{name}": count for name, count in sorted(commander.clamp_counts.items())},
+            **self._sinks.status(),
         }
         status = messages.status("arm_node", level, commander.reason or commander.state.value, values)
         self._status.publish(status)

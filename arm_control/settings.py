@@ -9,6 +9,7 @@ from learned_arm.commander import SOURCE_TIMEOUT_S, SOURCES
 from learned_arm.contract import Contract, load_contract
 from learned_arm.deadman import KINDS, DeadmanSettings
 from learned_arm.ros.node import check_when_set, parameter
+from learned_arm.ros.priority import HIGHEST
 
 
 def declare_contract(node: Any) -> Contract:
@@ -60,6 +61,17 @@ def declare_deadman(node: Any) -> DeadmanSettings:
             node, "deadman_timeout_s", default.timeout_s, "silence that counts as released", read_only=True
         ),
     )
+
+
+def declare_realtime_priority(node: Any) -> int:
+    """The real-time priority of the process, 0 for none; fixed at the start.
+
+    Raises:
+        LearnedArmError: It is out of range.
+    """
+    words = "SCHED_FIFO priority of this process in real time, 1 to 99; 0: none"
+    value = parameter(node, "realtime_priority", 0, words, read_only=True)
+    return checked.integer(0, HIGHEST)(value, "parameter realtime_priority")
 
 
 def _check_source(value: object) -> None:

@@ -1,17 +1,20 @@
-"""The floor under camera-to-command: takes a raw image, sends a small message with its stamp, does nothing else."""
+"""The floor under camera-to-command: takes raw images, sends a small message with their stamp, does nothing else.
+
+Parameter: `cameras`, how many images of a stamp it waits for.
+"""
 
 from __future__ import annotations
 
-import struct
 import sys
-from typing import Any
+from functools import partial
 
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from benchmarks.topics import ECHO, ECHO_IMAGE
-from learned_arm.ros import qos
+from benchmarks.topics import ECHO, ECHO_IMAGES
+from learned_arm.cdr import header_stamp_ns
+from learned_arm.ros import messages, qos
 from learned_arm.ros.node import run
 
 
@@ -20,13 +23,19 @@ class EchoNode(Node):
 
     def __init__(self) -> None:
         super().__init__("echo_node")
+        cameras = int(self.declare_parameter("cameras", 1).value or 1)
+        self._newest = [0] * cameras
         self._out = self.create_publisher(Header, ECHO, qos.small())
-        self.create_subscription(Image, ECHO_IMAGE, self._on_image, qos.images_in(lock_step=True), raw=True)
+        for index, topic in enumerate(ECHO_IMAGES[:cameras]):
+            self.create_subscription(
+                Image, topic, partial(self._on_image, index), qos.images_in(lock_step=True), raw=True
+            )
 
-    def _on_image(self, raw: Any) -> None:
-        message = Header()
-        message.stamp.sec, message.stamp.nanosec = struct.unpack_from("<iI", raw, 4)
-        self._out.publish(message)
+    def _on_image(self, index: int, raw: bytes) -> None:
+        stamp_ns = header_stamp_ns(raw)
+        self._newest[index] = stamp_ns
+        if all(each == stamp_ns for each in self._newest):
+            self._out.publish(Header(stamp=messages.time_message(stamp_ns)))
 
 
 if __name__ == "__main__":

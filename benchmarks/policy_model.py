@@ -26,7 +26,13 @@ HIDDEN = 256
 _OUTPUT_SCALE = 0.02
 
 
-def write_policy(path: Path, contract: Contract, seed: int = 0, made_from: Mapping[str, str] | None = None) -> None:
+def write_policy(
+    path: Path,
+    contract: Contract,
+    seed: int = 0,
+    made_from: Mapping[str, str] | None = None,
+    largest_label_rad: float = _OUTPUT_SCALE,
+) -> None:
     """Write a complete policy file for a contract: four strided convolutions a camera, then two dense layers.
 
     Args:
@@ -34,6 +40,7 @@ def write_policy(path: Path, contract: Contract, seed: int = 0, made_from: Mappi
         contract: Gives inputs and output.
         seed: Of the weights.
         made_from: Hashes that its lineage names, such as that of a dataset.
+        largest_label_rad: Bound of its labels.
     """
     rng = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
@@ -74,7 +81,7 @@ def write_policy(path: Path, contract: Contract, seed: int = 0, made_from: Mappi
     x = add("Tanh", [x], "hidden.tanh")
     x = add("Gemm", [x, normal("head.weight", size, HIDDEN)], "head", transB=1)
     x = add("Tanh", [x], "head.tanh")
-    x = add("Mul", [x, constant("head.scale", np.array(_OUTPUT_SCALE, np.float32))], "head.rad")
+    x = add("Mul", [x, constant("head.scale", np.array(largest_label_rad, np.float32))], "head.rad")
     shape = constant("action.shape", np.array([-1, contract.action.horizon, contract.robot.dof]))
     add("Reshape", [x, shape], ACTION)
 

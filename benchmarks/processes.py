@@ -53,8 +53,15 @@ class Processes:
         for name in list(self._processes):
             self.stop(name)
 
-    def start(self, module: str, *arguments: str, name: str = "") -> int:
-        """Run a module in a process of its own, called by its module unless a name is given; returns its id."""
+    def start(self, module: str, *arguments: str, name: str = "", cpu: int | None = None) -> int:
+        """Run a module in a process of its own, on one CPU where that is given; returns its id.
+
+        Args:
+            module: What is run.
+            arguments: Of its command line.
+            name: What it is called by here; by default its module.
+            cpu: The only processor that it may use.
+        """
         name = name or module
         with (self._logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
@@ -66,6 +73,9 @@ class Processes:
                 start_new_session=True,
             )
         self._processes[name] = process
+        if cpu is not None:
+            # Long before it starts a thread: those inherit it.
+            os.sched_setaffinity(process.pid, {cpu})
         return process.pid
 
     def signal(self, name: str, number: int) -> None:

@@ -14,7 +14,8 @@ from data_recorder import rosbag2_metadata as rosbag2
 from data_recorder.bag_writer import BagSummary, BagWriter
 from data_recorder.initial_state import InitialStateCapture
 from data_recorder.rosbag2_metadata import Topic
-from data_recorder.topics import PROVENANCE
+from data_recorder.takeovers import Takeovers
+from data_recorder.topics import PROVENANCE, SENT
 from learned_arm.canonical import canonical_json, sha256_hex
 from learned_arm.contract import Contract
 from learned_arm.durable import rename_folder, sync_folder, write_whole
@@ -86,6 +87,7 @@ class EpisodeWriter:
         write_whole(self.folder / DRAFT_FILE, canonical_json(asdict(draft)))
         self._provenance: dict[str, Any] = {"start": dict(provenance)}
         self._initial = InitialStateCapture(contract)
+        self.takeovers = Takeovers()
         self._counters: dict[str, StreamCounter] = {}
         self._types: dict[str, str] = {}
         self._flushed_ns = draft.start_ns
@@ -117,7 +119,9 @@ class EpisodeWriter:
             topic = message.topic
             self._bag.write(topic, message.data, last_ns, message.source_ns)
             self._counters[topic].add(message.sequence, message.source_ns, last_ns)
-            if not initial.complete and topic in initial.topics:
+            if topic == SENT:
+                self.takeovers.add(message.data)
+            elif not initial.complete and topic in initial.topics:
                 initial.add(topic, message.data)
         if last_ns - self._flushed_ns >= _FLUSH_NS:
             self._bag.flush()
@@ -153,7 +157,9 @@ class EpisodeWriter:
             topic: self._stream(topic, dropped.get(topic, 0), publishers.get(topic, 1)) for topic in self._counters
         }
         write_whole(self.folder / PROVENANCE_FILE, statement)
-        episode = finished_episode(self.draft, outcome, reason, notes, end_ns, self._initial, streams, summary)
+        episode = finished_episode(
+            self.draft, outcome, reason, notes, end_ns, self._initial, self.takeovers, streams, summary
+        )
         return place_episode(episode, self.folder, self.target)
 
     def discard(self) -> None:
@@ -191,6 +197,7 @@ def finished_episode(
     notes: str,
     end_ns: int,
     initial: InitialStateCapture,
+    takeovers: Takeovers,
     streams: dict[str, Stream],
     summary: BagSummary,
 ) -> Episode:
@@ -211,6 +218,7 @@ def finished_episode(
         start_ns=draft.start_ns,
         end_ns=max(end_ns, draft.start_ns),
         messages_hash=summary.messages_hash,
+        interventions=takeovers.found,
     )
 
 

@@ -300,6 +300,7 @@ class RecorderNode(Node):
             "error": result.error,
             "lost_messages": self._loss,
             "messages": self._recorded,
+            "interventions": self._scribe.interventions,
             "dropped": dropped,
             "waiting_bytes": self._inbox.waiting_bytes,
             "topics": len(self._intake.topics),

@@ -16,7 +16,8 @@ from data_recorder.bag_writer import BagSummary, BagWriter, bag_file_name
 from data_recorder.episode_writer import RECORDING_SUFFIX, finished_episode, load_draft, place_episode
 from data_recorder.initial_state import InitialStateCapture
 from data_recorder.rosbag2_metadata import Topic
-from data_recorder.topics import PROVENANCE
+from data_recorder.takeovers import Takeovers
+from data_recorder.topics import PROVENANCE, SENT
 from learned_arm.canonical import canonical_json, sha256_hex
 from learned_arm.contract import Contract
 from learned_arm.durable import rename_folder, write_whole
@@ -148,6 +149,7 @@ def _rewrite(folder: Path, target: Path, name: str) -> RecoveryReport:
     if not source.is_file():
         raise LearnedArmError("no bag file to recover", where=folder, allowed=source.name)
     initial = InitialStateCapture(Contract.from_canonical(draft.contract, str(folder)))
+    takeovers = Takeovers()
     counters: dict[str, StreamCounter] = {}
     types: dict[str, str] = {}
     statements: dict[str, bytes] = {}
@@ -169,11 +171,15 @@ def _rewrite(folder: Path, target: Path, name: str) -> RecoveryReport:
             types[message.topic] = message.type
             counters.setdefault(message.topic, StreamCounter()).add(None, message.publish_time_ns, message.log_time_ns)
             initial.add(message.topic, message.data)
+            if message.topic == SENT:
+                takeovers.add(message.data)
         summary = _close(bag, work, statements)
         if not counters:
             raise LearnedArmError("no message to recover", where=source, got=salvage.problem or "an empty bag")
         streams = {topic: _stream(types[topic], counter) for topic, counter in counters.items()}
-        episode = finished_episode(draft, "failure", RECOVERED, draft.notes, end_ns, initial, streams, summary)
+        episode = finished_episode(
+            draft, "failure", RECOVERED, draft.notes, end_ns, initial, takeovers, streams, summary
+        )
         place_episode(episode, work, target)
     except (OSError, LearnedArmError):
         shutil.rmtree(work, ignore_errors=True)

@@ -54,6 +54,9 @@ class Scribe:
         provenance: Takes a snapshot, at the start and the end of each episode.
         provenance_schema: Definition and type hash of std_msgs/msg/String.
         done: Called from this thread when an episode has ended.
+
+    Attributes:
+        interventions: How often a person took over, in the running episode or in the last one.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Scribe:
         self._schema = provenance_schema
         self._done = done
         self._writer: EpisodeWriter | None = None
+        self.interventions = 0
         self._thread = threading.Thread(target=self._run, name="scribe")
         self._thread.start()
 
@@ -87,6 +91,7 @@ class Scribe:
 
     def _handle(self, item: Any) -> None:
         if isinstance(item, Begin):
+            self.interventions = 0
             self._writer = EpisodeWriter(item.root, item.draft, item.contract, self._provenance(), self._schema)
             for topic in item.topics:
                 self._writer.add_topic(topic)
@@ -101,6 +106,7 @@ class Scribe:
             self._writer = None
         else:
             self._writer.write(item)
+            self.interventions = len(self._writer.takeovers.found)
 
     def _end(self, writer: EpisodeWriter, end: End) -> Done:
         take = end.take

@@ -10,8 +10,9 @@ from learned_arm.contract import Contract
 
 SIM_STATE = "/sim/state"
 PROVENANCE = "/recorder_node/provenance"
-_DOOR = ("/arm/requested", "/arm/sent")
-_EXTRAS = ("/task/success", SIM_STATE, "/robot_description", "/policy_node/ticks")
+SENT = "/arm/sent"
+_DOOR = ("/arm/requested", SENT, "/arm_node/status")
+_EXTRAS = ("/task/success", SIM_STATE, "/robot_description", "/policy_node/ticks", "/policy_node/status")
 _TARGETS = re.compile(r"/arm/[A-Za-z0-9_]+/targets")
 
 
@@ -33,7 +34,7 @@ class TopicSelection:
         named = [
             *self.required,
             *(camera.info_topic for camera in cameras),
-            *(group.command.topic for group in contract.robot.groups),
+            *(each.command.topic for each in contract.robot.controllers if each.command.topic),
             *_DOOR,
             *_EXTRAS,
             *([contract.success.topic] if contract.success.topic else []),

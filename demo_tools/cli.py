@@ -83,7 +83,10 @@ def replay(episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], workers:
 
 
 def dataset(
-    episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path, allow_unreplayed: bool = False
+    episodes: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path,
+    allow_unreplayed: bool = False,
+    policy_frames: bool = False,
 ) -> int:
     """Make a LeRobot v3 dataset from episodes that passed replay.
 
@@ -91,6 +94,7 @@ def dataset(
         episodes: Episode folders, or folders of them.
         out: The dataset's folder; must not exist.
         allow_unreplayed: Take episodes without a passing verdict; written into the manifest and every policy.
+        policy_frames: Take the frames that a policy commanded as well; written into the manifest.
     """
     from demo_tools.dataset.build import build_dataset
     from demo_tools.flow.progress import bar
@@ -104,8 +108,15 @@ def dataset(
     contract = load_episode(folders[0]).loaded_contract
     with bar("dataset", len(folders)) as advance:
         manifest = build_dataset(
-            folders, contract, out, allow_unreplayed=allow_unreplayed, progress=lambda *_: advance("")
+            folders,
+            contract,
+            out,
+            allow_unreplayed=allow_unreplayed,
+            policy_frames=policy_frames,
+            progress=lambda *_: advance(""),
         )
+    for source, count in manifest.left_out.items():
+        print(f"left out {count} frames: commanded by {source}")
     refused = Counter(each.reason for each in manifest.refused)
     print(f"{manifest.frames} frames  {manifest.hash}  {out}")
     for reason, count in refused.most_common():
@@ -113,21 +124,34 @@ def dataset(
     return 0
 
 
-def train(dataset: Path, out: Path, iterations: int = 2500, seed: int = 0, threads: int = 2) -> int:
+def train(
+    dataset: Path, out: Path, iterations: int = 2500, seed: int = 0, threads: int = 2, memory: int = 0
+) -> int:
     """Train a policy on a dataset by behaviour cloning; continues where an earlier call was ended.
 
     Args:
         dataset: Folder of the dataset.
         out: Checkpoint and loss curve go here.
-        iterations: Training steps of 64 chunks.
+        iterations: Training steps of 64 chunks; with memory, of 8 whole episodes.
         seed: Seed of everything random.
         threads: Threads of torch.
+        memory: Numbers that the policy carries from tick to tick; 0: a policy without memory.
     """
     from demo_tools.flow.progress import bar
+    from demo_tools.training import known_recipe
     from demo_tools.training import train as run_training
 
+    recipe = known_recipe(memory)
     with bar("train", iterations) as advance:
-        run_training(dataset, out, iterations=iterations, seed=seed, threads=threads, progress=lambda *_: advance(""))
+        run_training(
+            dataset,
+            out,
+            iterations=iterations,
+            seed=seed,
+            threads=threads,
+            progress=lambda *_: advance(""),
+            recipe=recipe,
+        )
     print(out)
     return 0
 

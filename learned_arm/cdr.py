@@ -41,6 +41,7 @@ class JointStateView:
     position: NDArray[np.float64]
     velocity: NDArray[np.float64]
     effort: NDArray[np.float64]
+    frame_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,12 @@ def header_stamp_ns(raw: bytes | memoryview) -> int:
     return Reader(raw).stamp_ns()
 
 
+def read_header(raw: bytes | memoryview) -> tuple[int, str]:
+    """Stamp and frame_id of any message that begins with a std_msgs/msg/Header."""
+    reader = Reader(raw)
+    return reader.stamp_ns(), reader.text()
+
+
 def read_image(raw: bytes | memoryview) -> ImageView:
     """Read a sensor_msgs/msg/Image. Its sizes are checked where it is decoded, not here."""
     reader = Reader(raw)
@@ -130,8 +137,8 @@ def read_image(raw: bytes | memoryview) -> ImageView:
 def read_joint_state(raw: bytes | memoryview) -> JointStateView:
     """Read a sensor_msgs/msg/JointState."""
     reader = Reader(raw)
-    stamp_ns, _ = reader.stamp_ns(), reader.text()
-    return JointStateView(stamp_ns, reader.texts(), reader.floats(), reader.floats(), reader.floats())
+    stamp_ns, frame_id = reader.stamp_ns(), reader.text()
+    return JointStateView(stamp_ns, reader.texts(), reader.floats(), reader.floats(), reader.floats(), frame_id)
 
 
 def read_joint_trajectory(raw: bytes | memoryview) -> TrajectoryView:

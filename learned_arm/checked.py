@@ -109,6 +109,13 @@ def integer(low: int, high: int) -> Callable[[Any, str], int]:
     return check
 
 
+def boolean(value: Any, where: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise LearnedArmError("not true or false", where=where, got=value, allowed="true or false")
+    return value
+
+
 def choice(*allowed: str) -> Callable[[Any, str], str]:
     """One of the given words."""
 

@@ -47,12 +47,18 @@ class Command:
         requested_rad: What the source asked for, None while there is nothing to follow.
         sent_rad: What goes to the controllers, None while the door is closed.
         clamps: Limits that changed the request.
+        source: Who held the lease, empty when nobody did: an arm that was let go of brakes.
+        speed_rad_s: Speed of what goes to the controllers, None with it.
+        measured_rad: Newest measured positions, None when they are stale.
     """
 
     stamp_ns: int
     requested_rad: NDArray[np.float64] | None
     sent_rad: NDArray[np.float64] | None
     clamps: tuple[str, ...] = ()
+    source: str = ""
+    speed_rad_s: NDArray[np.float64] | None = None
+    measured_rad: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -88,6 +94,12 @@ class Commander:
         self._last_monotonic_ns: int | None = None
         self._heard, self._heard_ns = False, 0
         self._at_release: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        # A velocity controller holds no position that its joints could still be on their way to.
+        by_speed = (each for each in self.robot.controllers if each.command.adapter == "forward_velocity")
+        self._without_place = {group for each in by_speed for group in each.groups}
+        self._silence = ""
+        # Whether the last command was a hold: the door closes behind one, never behind a target.
+        self._held = True
 
     @property
     def state(self) -> State:
@@ -241,10 +253,11 @@ class Commander:
         measured = self.measured_rad
         if self._last_ns is None or measured is None:
             return Command(now_ns, None, None)
-        if self.holder is None and self.safety.at_rest:
+        if self.holder is None and self.safety.at_rest and self._held:
             self._keep_place()
             return Command(now_ns, None, None)
         requested = self._timeline.at(now_ns) if self._timeline is not None and self.holder is not None else None
+        source = self.holder or ""
         if self.moving_allowed:
             self._door.on("follow" if requested is not None else "hold")
         elapsed_ns = now_ns - self._last_ns
@@ -259,7 +272,10 @@ class Commander:
         if "not_viable" in step.clamps:
             lost = [joint for joint, bad in zip(self.robot.joints, not_viable, strict=True) if bad]
             self.fault(f"braking cannot keep the limits of {', '.join(lost)}")
-        return Command(now_ns, requested, step.sent_rad, step.clamps)
+        self._held = requested is None
+        fresh = None if self._silence else measured
+        speed = self.safety.velocity_rad_s
+        return Command(now_ns, requested, step.sent_rad, step.clamps, source, speed, fresh)
 
     def _accept(self, source: str, view: TrajectoryView, now_ns: int) -> None:
         error_ns = view.stamp_ns - now_ns
@@ -294,9 +310,9 @@ class Commander:
             self._disarm(str(error))
         self._watch_loop(monotonic_ns)
         self.check_deadman(monotonic_ns)
-        silence = self._arm.silence(monotonic_ns) if self.holder is not None else ""
-        if silence:
-            self.fault(silence)
+        self._silence = self._arm.silence(monotonic_ns)
+        if self._silence and self.holder is not None:
+            self.fault(self._silence)
 
     def _watch_loop(self, monotonic_ns: int) -> None:
         """A door that stood still left the arm with its last command: it begins again at rest, and armed by nobody."""
@@ -352,8 +368,8 @@ class Commander:
         if self._at_release is not None:
             sent, then = self._at_release
             pushed = np.abs(measured - sent) > np.abs(then - sent) + _MOVED_RAD
-            for place in self.robot.slices.values():
-                if not pushed[place].any():
+            for group, place in self.robot.slices.items():
+                if group not in self._without_place and not pushed[place].any():
                     start[place] = sent[place]
         return start
 

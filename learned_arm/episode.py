@@ -15,6 +15,7 @@ from learned_arm.canonical import canonical_json, hash_of
 from learned_arm.contract import Contract
 from learned_arm.durable import read_json, write_json
 from learned_arm.errors import LearnedArmError
+from learned_arm.interventions import PERSON, Intervention
 
 EPISODE_VERSION = 1
 EPISODE_FILE = "episode.json"
@@ -82,6 +83,8 @@ class Episode:
         policy: Hash of the policy file of a rollout, None for a demonstration.
         start_ns: System time at which recording began.
         end_ns: System time at which it ended.
+        interventions: Where a person took over from the policy, in order; none in an episode that was recorded before
+            commands named their source.
         folder: Where it was loaded from; no part of the content.
     """
 
@@ -100,6 +103,7 @@ class Episode:
     start_ns: int
     end_ns: int
     messages_hash: str
+    interventions: tuple[Intervention, ...] = ()
     folder: Path | None = field(default=None, compare=False)
 
     @property
@@ -223,6 +227,7 @@ def _parse(value: Any, where: str, folder: Path | None) -> Episode:
         start_ns=top.take("start_ns", _NANOSECONDS),
         end_ns=top.take("end_ns", _NANOSECONDS),
         messages_hash=top.take("messages_hash", _hash),
+        interventions=tuple(top.take("interventions", checked.list_of(_intervention, shortest=0), ())),
         folder=folder,
     )
     top.done()
@@ -231,6 +236,19 @@ def _parse(value: Any, where: str, folder: Path | None) -> Episode:
             "ends before it starts", where=where, got=episode.end_ns, allowed=f">= {episode.start_ns}"
         )
     return episode
+
+
+def _intervention(value: Any, where: str) -> Intervention:
+    section = checked.Section(value, where)
+    found = Intervention(
+        source=section.take("source", checked.choice(PERSON)),
+        start_ns=section.take("start_ns", _NANOSECONDS),
+        end_ns=section.take("end_ns", _NANOSECONDS),
+    )
+    section.done()
+    if found.end_ns < found.start_ns:
+        raise LearnedArmError("ends before it starts", where=where, got=found.end_ns, allowed=f">= {found.start_ns}")
+    return found
 
 
 def _stream(value: Any, where: str) -> Stream:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm import cdr
-from learned_arm.alignment import JOINTS, AlignedTick
+from learned_arm.alignment import JOINTS, AlignedTick, Sample
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 
@@ -89,12 +89,17 @@ class JointOrder:
 
 
 class ObservationBuilder:
-    """Builds observations for a contract; used unchanged live, in the replay and in the dataset builder."""
+    """Builds observations for a contract; used unchanged live, in the replay and in the dataset builder.
+
+    Every image is decoded once, straight into the observation that shows it first; a history copies it from there. An
+    observation is never written again, so that it may be used in any thread for as long as it is needed.
+    """
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self._streams = [f"{JOINTS}:{source.topic}" for source in contract.robot.joint_states]
         self._order = JointOrder(contract.robot.joints)
+        self._decoded: dict[str, list[tuple[Sample, NDArray[np.uint8]]]] = {name: [] for name in contract.cameras}
 
     def build(self, ticks: Sequence[AlignedTick]) -> Observation:
         """Build the observation of the last tick from as many ticks as the history asks for.
@@ -108,11 +113,25 @@ class ObservationBuilder:
         if len(ticks) != self.contract.history:
             raise LearnedArmError("wrong length of history", got=len(ticks), allowed=self.contract.history)
         images = {
-            name: np.stack([decode_image(tick.samples[f"camera:{name}"].raw, camera.size) for tick in ticks])
-            for name, camera in self.contract.cameras.items()
+            name: self._frames(name, [tick.samples[f"camera:{name}"] for tick in ticks])
+            for name in self.contract.cameras
         }
         state = np.stack([self.measured(tick) for tick in ticks]).astype(np.float32)
         return Observation(ticks[-1].tick_ns, images, state)
+
+    def _frames(self, camera: str, samples: Sequence[Sample]) -> NDArray[np.uint8]:
+        """The frames of some samples, uint8, shape (n, height, width, 3), read-only."""
+        size, known = self.contract.cameras[camera].size, self._decoded[camera]
+        frames = np.empty((len(samples), *size, 3), np.uint8)
+        for sample, frame in zip(samples, frames, strict=True):
+            former = next((each for known_sample, each in known if known_sample is sample), None)
+            if former is None:
+                decode_image(sample.raw, size, frame)
+            else:
+                frame[:] = former
+        frames.flags.writeable = False
+        self._decoded[camera] = list(zip(samples, frames, strict=True))
+        return frames
 
     def measured(self, tick: AlignedTick) -> NDArray[np.float64]:
         """Measured joint positions at a tick in joint order, rad, shape (dof,).
@@ -130,12 +149,15 @@ class ObservationBuilder:
         return self._order.positions(names, np.concatenate([view.position for view in views]))
 
 
-def decode_image(raw: bytes | memoryview, size: tuple[int, int]) -> NDArray[np.uint8]:
+def decode_image(
+    raw: bytes | memoryview, size: tuple[int, int], out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
     """Decode a raw sensor_msgs/msg/Image to RGB of the wanted size.
 
     Args:
         raw: The message's bytes.
         size: Wanted height and width.
+        out: Where to write it, C order, of the shape below; by default into a new array.
 
     Returns:
         uint8, shape (height, width, 3). Shrinks by area, enlarges linearly.
@@ -146,6 +168,7 @@ def decode_image(raw: bytes | memoryview, size: tuple[int, int]) -> NDArray[np.u
     view = cdr.read_image(raw)
     if view.encoding not in _CHANNELS:
         raise LearnedArmError("unknown image encoding", where=view.frame_id, got=view.encoding, allowed=list(_CHANNELS))
+    out = np.empty((*size, 3), np.uint8) if out is None else out
     channels = _CHANNELS[view.encoding]
     sides_fit = 0 < view.height <= _LARGEST_SIDE and 0 < view.width <= _LARGEST_SIDE
     if not sides_fit or view.step < view.width * channels or view.step * view.height != len(view.data):
@@ -158,7 +181,11 @@ def decode_image(raw: bytes | memoryview, size: tuple[int, int]) -> NDArray[np.u
     height, width = size
     if (view.height, view.width) != size:
         shrinks = height * width < view.height * view.width
-        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        target = out if view.encoding not in _TO_RGB else None
+        pixels = cv2.resize(pixels, (width, height), dst=target, interpolation=way)
     if view.encoding in _TO_RGB:
-        pixels = cv2.cvtColor(pixels, _TO_RGB[view.encoding])
-    return np.ascontiguousarray(pixels, dtype=np.uint8)
+        pixels = cv2.cvtColor(pixels, _TO_RGB[view.encoding], dst=out)
+    elif (view.height, view.width) == size:
+        out[:] = pixels
+    return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm import checked
+from learned_arm.clearance import Clearance, ClearanceSpec, parse_clearance
+from learned_arm.command_spec import CommandSpec, Controller, controllers, parse_command, resolve_vectors
 from learned_arm.errors import LearnedArmError
+from learned_arm.kinematics import Kinematics, parse_kinematics
 
-ADAPTERS = ("forward_position", "joint_trajectory")
 _ANGLE = checked.number(-1e3, 1e3)
 _POSITIVE = checked.number(0.0, 1e6, open_low=True)
 
@@ -26,8 +28,9 @@ class Limits:
         position_rad: Lowest and highest position.
         velocity_rad_s: Largest speed.
         acceleration_rad_s2: Largest acceleration, also the braking that a hold uses.
-        jerk_rad_s3: Largest jerk, used by planned moves.
+        jerk_rad_s3: Largest jerk, of planned moves and of every command that the other limits leave a choice.
         step_from_measured_rad: How far a command may run ahead of the measured position.
+        position_margin_rad: How far commands stay inside `position_rad`; empty: not at all.
     """
 
     position_rad: tuple[tuple[float, float], ...]
@@ -35,19 +38,12 @@ class Limits:
     acceleration_rad_s2: tuple[float, ...]
     jerk_rad_s3: tuple[float, ...]
     step_from_measured_rad: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class CommandSpec:
-    """How a group is commanded: the adapter's name and the controller's topic."""
-
-    adapter: str
-    topic: str
+    position_margin_rad: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class JointGroup:
-    """Joints that one controller moves together."""
+    """Joints that are commanded and limited together."""
 
     name: str
     joints: tuple[str, ...]
@@ -74,6 +70,8 @@ class Robot:
     home_rad: tuple[float, ...]
     driver: dict[str, Any] | None
     moveit: dict[str, Any] | None
+    kinematics: Kinematics | None = None
+    clearance: ClearanceSpec | None = None
 
     @cached_property
     def joints(self) -> tuple[str, ...]:
@@ -99,27 +97,28 @@ class Robot:
             start += len(group.joints)
         return found
 
+    @cached_property
+    def controllers(self) -> tuple[Controller, ...]:
+        """The controllers that take commands: one a group, but where groups share one vector."""
+        joints = {group.name: group.joints for group in self.groups}
+        return controllers(joints, {group.name: group.command for group in self.groups})
+
     def limit(self, name: str) -> NDArray[np.float64]:
         """One limit of all joints in joint order, by its attribute name in `Limits`.
 
         Returns:
             Shape (dof,), or (dof, 2) for `position_rad`.
         """
-        return np.array([entry for group in self.groups for entry in getattr(group.limits, name)], dtype=np.float64)
+        rows = [getattr(group.limits, name) or (0.0,) * len(group.joints) for group in self.groups]
+        return np.array([entry for row in rows for entry in row], dtype=np.float64)
 
     def canonical(self) -> dict[str, Any]:
         """The content as plain data, in the form of the YAML file."""
         groups = {
             group.name: {
                 "joints": list(group.joints),
-                "limits": {
-                    "position_rad": [list(pair) for pair in group.limits.position_rad],
-                    "velocity_rad_s": list(group.limits.velocity_rad_s),
-                    "acceleration_rad_s2": list(group.limits.acceleration_rad_s2),
-                    "jerk_rad_s3": list(group.limits.jerk_rad_s3),
-                    "step_from_measured_rad": list(group.limits.step_from_measured_rad),
-                },
-                "command": {"adapter": group.command.adapter, "topic": group.command.topic},
+                "limits": _limits_as_data(group.limits),
+                "command": group.command.canonical(),
             }
             for group in self.groups
         }
@@ -132,6 +131,10 @@ class Robot:
             "groups": groups,
             "home_rad": home,
         }
+        if self.kinematics is not None:
+            canonical["kinematics"] = self.kinematics.canonical()
+        if self.clearance is not None:
+            canonical["clearance"] = self.clearance.canonical()
         if self.driver is not None:
             canonical["driver"] = self.driver
         if self.moveit is not None:
@@ -162,7 +165,8 @@ def parse_robot(value: Any, where: str) -> Robot:
     checked.unlike([each.topic for each in joint_states], "two joint states on one topic", f"{where}.joint_states")
     section = top.section("groups")
     groups_by_name = {
-        checked.name(key, section.where): _group(key, each, f"{section.where}.{key}") for key, each in section.items()
+        checked.name(key, section.where): _group(key, each, f"{section.where}.{key}", 1.0 / control_rate_hz)
+        for key, each in section.items()
     }
     if not groups_by_name:
         raise LearnedArmError("no joint group", where=section.where, allowed="at least one group")
@@ -174,23 +178,59 @@ def parse_robot(value: Any, where: str) -> Robot:
         )
     groups = tuple(groups_by_name[key] for key in order)
     checked.unlike([joint for group in groups for joint in group.joints], "duplicate joint", section.where)
-    checked.unlike([group.command.topic for group in groups], "two groups commanded on one topic", section.where)
+    commands = resolve_vectors(
+        {group.name: group.joints for group in groups}, {group.name: group.command for group in groups}, section.where
+    )
+    groups = tuple(replace(group, command=commands[group.name]) for group in groups)
     home = top.section("home_rad")
     home_rad: list[float] = []
     for group in groups:
         values = home.take(group.name, checked.list_of(_ANGLE))
         _same_length(values, group.joints, f"{home.where}.{group.name}")
-        for joint, at, (low, high) in zip(group.joints, values, group.limits.position_rad, strict=True):
-            if not low <= at <= high:
-                raise LearnedArmError(
-                    f"{joint} outside its limits", where=home.where, got=at, allowed=f"[{low}, {high}]"
-                )
+        margins = group.limits.position_margin_rad or (0.0,) * len(values)
+        for joint, at, (low, high), margin in zip(
+            group.joints, values, group.limits.position_rad, margins, strict=True
+        ):
+            if not low + margin <= at <= high - margin:
+                allowed = f"[{low + margin}, {high - margin}]"
+                raise LearnedArmError(f"{joint} outside its limits", where=home.where, got=at, allowed=allowed)
         home_rad.extend(values)
     home.done()
     driver = top.take("driver", checked.free_mapping, default=None)
     moveit = top.take("moveit", checked.free_mapping, default=None)
+    joints = [joint for group in groups for joint in group.joints]
+    kinematics = top.take("kinematics", lambda given, place: parse_kinematics(given, place, joints), default=None)
+    links = kinematics.links if kinematics is not None else ()
+    clearance = top.take("clearance", lambda given, place: parse_clearance(given, place, links), default=None)
     top.done()
-    return Robot(name, control_rate_hz, joint_states, groups, tuple(home_rad), driver, moveit)
+    robot = Robot(
+        name, control_rate_hz, joint_states, groups, tuple(home_rad), driver, moveit, kinematics, clearance
+    )
+    endpoints = [controller.endpoint for controller in robot.controllers]
+    checked.unlike(endpoints, "two groups commanded on one topic", section.where)
+    _require_room_at_home(robot, where)
+    return robot
+
+
+def _require_room_at_home(robot: Robot, where: str) -> None:
+    if robot.kinematics is None or robot.clearance is None:
+        return
+    violated = Clearance(robot.clearance, robot.kinematics, robot.joints).violated(np.array(robot.home_rad))
+    if violated:
+        raise LearnedArmError("home too close", where=f"{where}.home_rad", got=list(violated), allowed="room at home")
+
+
+def _limits_as_data(limits: Limits) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "position_rad": [list(pair) for pair in limits.position_rad],
+        "velocity_rad_s": list(limits.velocity_rad_s),
+        "acceleration_rad_s2": list(limits.acceleration_rad_s2),
+        "jerk_rad_s3": list(limits.jerk_rad_s3),
+        "step_from_measured_rad": list(limits.step_from_measured_rad),
+    }
+    if any(limits.position_margin_rad):
+        found["position_margin_rad"] = list(limits.position_margin_rad)
+    return found
 
 
 def _joint_state_source(value: Any, where: str) -> JointStateSource:
@@ -203,7 +243,7 @@ def _joint_state_source(value: Any, where: str) -> JointStateSource:
     return source
 
 
-def _group(name: str, value: Any, where: str) -> JointGroup:
+def _group(name: str, value: Any, where: str, period_s: float) -> JointGroup:
     section = checked.Section(value, where)
     joints = section.take("joints", checked.list_of(checked.text))
     limits = section.section("limits")
@@ -212,14 +252,19 @@ def _group(name: str, value: Any, where: str) -> JointGroup:
         key: limits.take(key, checked.list_of(_POSITIVE))
         for key in ("velocity_rad_s", "acceleration_rad_s2", "jerk_rad_s3", "step_from_measured_rad")
     }
+    margins = limits.take("position_margin_rad", checked.list_of(checked.number(0.0, 1e3)), default=())
     limits.done()
     for key, values in {"position_rad": position_rad, **rates}.items():
         _same_length(values, joints, f"{limits.where}.{key}")
-    command = section.section("command")
-    spec = CommandSpec(command.take("adapter", checked.choice(*ADAPTERS)), command.take("topic", checked.topic))
-    command.done()
+    if margins:
+        _same_length(margins, joints, f"{limits.where}.position_margin_rad")
+        for margin, (low, high) in zip(margins, position_rad, strict=True):
+            if not 2 * margin < high - low:
+                allowed = f"less than half of [{low}, {high}]"
+                raise LearnedArmError("margins leave no room", where=limits.where, got=margin, allowed=allowed)
+    spec = section.take("command", lambda value, at: parse_command(value, at, position_rad, period_s))
     section.done()
-    return JointGroup(name, joints, Limits(position_rad=position_rad, **rates), spec)
+    return JointGroup(name, joints, Limits(position_rad=position_rad, **rates, position_margin_rad=margins), spec)
 
 
 def _interval(value: Any, where: str) -> tuple[float, float]:

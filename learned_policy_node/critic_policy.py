@@ -39,7 +39,7 @@ class CriticPolicy(PolicyModel):
         self._begin()
 
     def reset(self, occasion: str | None = None) -> None:
-        """Begin the seeds anew, if the signature says so for this occasion; see `TimedPolicy.reset`."""
+        """Begin the seeds anew, if the signature says so for this occasion; see `Policy.reset`."""
         if occasion is None or occasion in self.signature.reset.on:
             self._begin()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -19,25 +20,32 @@ from learned_arm.ros.remote import RemoteNode
 
 SOURCE = "policy"
 _PATIENCE_S = 5.0
+# A status older than the lease may still come after it was given; one that comes so much later is news.
+_NEWS_S = 1.0
 
 
 class Door:
     """Client of `arm_node`. Its coroutines run in the node's executor; nothing here blocks.
 
+    Attributes:
+        holds: Whether the policy has the lease.
+        lost: How it was lost (`taken by teleop`), until it is asked for again; empty: it was not.
+
     Args:
         node: The node whose executor serves the answers.
+        on_lost: Called when the lease was lost.
         arm: Name of the door's node.
     """
 
-    def __init__(self, node: Node, arm: str = "/arm_node") -> None:
-        self._node = node
+    def __init__(self, node: Node, on_lost: Callable[[], object], arm: str = "/arm_node") -> None:
+        self._node, self._on_lost = node, on_lost
         # For services that wait for the door: while one is open, everything else goes on.
         self.group = ReentrantCallbackGroup()
         self._arm = RemoteNode(node, arm)
         self._arm.prepare(engage=SetBool)
         node.create_subscription(DiagnosticStatus, f"{arm}/status", self._on_status, qos.small())
-        self.holds = False
-        self._seen = False
+        self.holds, self.lost = False, ""
+        self._seen, self._engaged_s = False, 0.0
 
     @property
     def ready(self) -> bool:
@@ -54,7 +62,8 @@ class Door:
             LearnedArmError: The door is absent, silent, or refuses.
         """
         words = await self._answer_to(self._ask(True))
-        self.holds, self._seen = True, False
+        self.holds, self.lost = True, ""
+        self._seen, self._engaged_s = False, time.monotonic()
         return words
 
     async def release(self) -> str:
@@ -66,7 +75,7 @@ class Door:
 
     def let_go(self) -> Future | None:
         """Give the lease back without waiting; the future ends with the answer, None: nothing to give."""
-        held, self.holds = self.holds, False
+        held, self.holds, self.lost = self.holds, False, ""
         return self._ask(False) if held else None
 
     async def pause(self, pause_s: float) -> None:
@@ -109,9 +118,13 @@ class Door:
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         """Learn that the lease is gone: to a human, or because the door stopped."""
+        if not self.holds:
+            return
         holder = messages.status_values(message).get("holder", "")
-        if self.holds and holder == SOURCE:
+        if holder == SOURCE:
             self._seen = True
-        elif self.holds and self._seen:
+        elif self._seen or time.monotonic() - self._engaged_s > _NEWS_S:
             self.holds = False
-            self._node.get_logger().warning(f"the lease is gone: {message.message}")
+            self.lost = f"taken by {holder}" if holder else f"gone: {message.message}"
+            self._node.get_logger().warning(f"lease {self.lost}")
+            self._on_lost()

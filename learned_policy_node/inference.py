@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,13 +23,14 @@ class Request:
     """What the policy is asked.
 
     Attributes:
-        episode: Another number than the request before: the policy forgets everything first.
+        resets: By occasion, how often a reset has come, see `Policy.reset`. Of those that came since the request
+            before, the policy is told first; counts outlive a request that is replaced before it is asked.
         epoch: The schedule's, see `Scheduler.asked`.
         observation: What it sees.
         reference: What its labels are relative to.
     """
 
-    episode: int
+    resets: Mapping[str | None, int]
     epoch: int
     observation: Observation
     reference: Reference
@@ -44,6 +46,7 @@ class Answer:
         latency_ns: How long it took.
         labels: float32, shape (horizon, dof); None when the policy failed.
         error: Why it failed.
+        generation: Of the policy that answered, see `SwappablePolicy`.
     """
 
     request: Request
@@ -51,6 +54,7 @@ class Answer:
     latency_ns: int
     labels: NDArray[np.float32] | None = None
     error: Exception | None = None
+    generation: int = 0
 
 
 class Inference(Protocol):
@@ -69,29 +73,46 @@ class Inference(Protocol):
         ...
 
 
+class _Asked:
+    """Resets and asks a policy; belongs to one thread."""
+
+    def __init__(self, policy: Policy, generation: Callable[[], int]) -> None:
+        self._policy, self._generation = policy, generation
+        self._told: Mapping[str | None, int] = {}
+
+    def ask(self, request: Request, ready_ns: int, latency_ns: Callable[[], int]) -> Answer:
+        """What the policy answers; it never raises."""
+        labels, failure = None, None
+        try:
+            told, self._told = self._told, request.resets
+            for occasion, count in request.resets.items():
+                if count != told.get(occasion, 0):
+                    self._policy.reset(occasion)
+            labels = self._policy.act(request.observation)
+        except Exception as error:  # whatever went wrong, the schedule decides what follows from it
+            failure = error
+        return Answer(request, ready_ns, latency_ns(), labels, failure, self._generation())
+
+
 class Inline:
     """Runs the policy when it is asked, with an added latency in ROS time: the same on any machine.
 
     Args:
         policy: Who is asked.
         added_latency_ns: From the tick of an observation until its chunk may be used.
+        generation: Of the policy that gave the last answer.
     """
 
-    def __init__(self, policy: Policy, added_latency_ns: int = 0) -> None:
-        self._policy, self._added_ns = policy, added_latency_ns
-        self._episode = 0
+    def __init__(
+        self, policy: Policy, added_latency_ns: int = 0, generation: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._asked, self._added_ns = _Asked(policy, generation), added_latency_ns
         self._answer: Answer | None = None
 
     def submit(self, request: Request) -> None:
         """Ask and keep the answer."""
-        if request.episode != self._episode:
-            self._episode = request.episode
-            self._policy.reset()
         ready_ns = request.observation.tick_ns + self._added_ns
-        try:
-            self._answer = Answer(request, ready_ns, self._added_ns, self._policy.act(request.observation))
-        except Exception as error:  # whatever went wrong, the schedule decides what follows from it
-            self._answer = Answer(request, ready_ns, self._added_ns, error=error)
+        self._answer = self._asked.ask(request, ready_ns, lambda: self._added_ns)
 
     def take(self, patience_s: float = 0.0) -> Answer | None:
         """The answer, once."""
@@ -108,11 +129,13 @@ class Worker:
     Args:
         policy: Who is asked; only the thread touches it.
         added_latency_ns: Slept after every inference.
+        generation: Of the policy that gave the last answer.
     """
 
-    def __init__(self, policy: Policy, added_latency_ns: int = 0) -> None:
-        self._policy, self._added_s = policy, added_latency_ns / 1e9
-        self._episode = 0
+    def __init__(
+        self, policy: Policy, added_latency_ns: int = 0, generation: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._asked, self._added_s = _Asked(policy, generation), added_latency_ns / 1e9
         self._request: Request | None = None
         self._answer: Answer | None = None
         self._condition = threading.Condition()
@@ -163,14 +186,9 @@ class Worker:
 
     def _ask(self, request: Request, closed: threading.Event) -> Answer:
         started_ns = time.monotonic_ns()
-        labels, failure = None, None
-        try:
-            if request.episode != self._episode:
-                self._episode = request.episode
-                self._policy.reset()
-            labels = self._policy.act(request.observation)
-        except Exception as error:  # whatever went wrong, the schedule decides what follows from it
-            failure = error
-        closed.wait(self._added_s)
-        latency_ns = time.monotonic_ns() - started_ns
-        return Answer(request, request.observation.tick_ns, latency_ns, labels, failure)
+
+        def latency_ns() -> int:
+            closed.wait(self._added_s)
+            return time.monotonic_ns() - started_ns
+
+        return self._asked.ask(request, request.observation.tick_ns, latency_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -59,8 +59,8 @@ class TickResult:
 class PolicyLoop:
     """Steps a policy from tick to tick.
 
-    `step` belongs to one thread; `push`, `command_sent`, `begin` and `reset` may come from another: a reset
-    that falls into a running step throws its result away.
+    `step` belongs to one thread; everything else may come from another. What makes it forget throws the result of a
+    running step away.
 
     Args:
         policy: Whose contract names the streams.
@@ -85,8 +85,12 @@ class PolicyLoop:
         self._codec = ActionCodec(self.contract)
         self._lock = threading.Lock()
         self._epoch = 0
+        self._resets: Counter[str | None] = Counter()
+        self._ask_at_once = False
+        self._generation = 0
         self._commands: deque[tuple[int, NDArray[np.float64]]] = deque(maxlen=_COMMANDS_KEPT)
         self._stepped_epoch = 0
+        self._stepped_resets: dict[str | None, int] = {}
         self._history: deque[AlignedTick] = deque(maxlen=self.contract.history)
         self._planned = EMPTY
 
@@ -158,17 +162,33 @@ class PolicyLoop:
             found = self._aligner.sample(tick_ns, now_ns)
         return found if isinstance(found, Refusal) else None
 
-    def begin(self) -> None:
-        """Begin to act: history, chunks, the policy's memory and a running step are forgotten."""
+    def forget(self) -> None:
+        """Forget history, chunks, those in flight too, and a running step; the policy's memory waits for `begin`."""
         with self._lock:
             self._epoch += 1
 
-    def reset(self) -> None:
+    def begin(self, occasion: str | None = None) -> None:
+        """Begin to act: like `forget`, and the policy is reset before it is asked again.
+
+        Args:
+            occasion: See `Policy.reset`.
+        """
+        with self._lock:
+            self._epoch += 1
+            self._resets[occasion] += 1
+
+    def reset(self, occasion: str | None = None) -> None:
         """Begin a new episode: like `begin`, and what the streams showed of the old one is forgotten too."""
         with self._lock:
             self._epoch += 1
+            self._resets[occasion] += 1
             self._aligner.clear()
             self._commands.clear()
+
+    def ask_at_once(self) -> None:
+        """Ask at the next tick, however far the plan reaches: another policy has taken the place of the last."""
+        with self._lock:
+            self._ask_at_once = True
 
     def close(self) -> None:
         """End the inference's thread, where it has one; the next step starts it again."""
@@ -182,10 +202,11 @@ class PolicyLoop:
             now_ns: Monotonic time, to refuse streams that stopped arriving; None in lock-step.
         """
         with self._lock:
-            epoch = self._epoch
+            epoch, resets = self._epoch, dict(self._resets)
             aligned = self._aligner.sample(tick_ns, now_ns)
         if epoch != self._stepped_epoch:
-            self._stepped_epoch = epoch
+            # Taken with the epoch: a reset during this tick counts from the next one on, whose observation is later.
+            self._stepped_epoch, self._stepped_resets = epoch, resets
             self._forget()
         result = self._refused(aligned) if isinstance(aligned, Refusal) else self._act(aligned, now_ns is not None)
         with self._lock:
@@ -228,9 +249,14 @@ class PolicyLoop:
         """Take what the policy has answered and ask it again where its chunk is needed; True when it was asked."""
         scheduler = self._scheduler
         self._take(self._inference.take())
-        if not scheduler.needs_chunk(observation.tick_ns):
+        with self._lock:
+            at_once = self._ask_at_once
+        if not scheduler.needs_chunk(observation.tick_ns, at_once=at_once):
             return False
-        self._inference.submit(Request(self._stepped_epoch, scheduler.asked(), observation, reference))
+        if at_once:
+            with self._lock:
+                self._ask_at_once = False
+        self._inference.submit(Request(self._stepped_resets, scheduler.asked(), observation, reference))
         patience_ns = _PATIENCE * self.contract.period_ns
         waits = real_time and scheduler.latency.worst_ns <= patience_ns
         self._take(self._inference.take(patience_ns / 1e9 if waits else 0.0))
@@ -245,7 +271,17 @@ class PolicyLoop:
         targets = self._codec.decode(answer.labels, answer.request.reference)
         tick_ns = answer.request.observation.tick_ns
         stamps_ns = self._codec.times_ns(tick_ns, len(targets))
-        self._scheduler.push(answer.request.epoch, tick_ns, stamps_ns, targets, ready_ns=answer.ready_ns)
+        if answer.generation != self._generation:
+            self._generation = answer.generation
+            self._scheduler.latency.restart()
+        self._scheduler.push(
+            answer.request.epoch,
+            tick_ns,
+            stamps_ns,
+            targets,
+            ready_ns=answer.ready_ns,
+            generation=answer.generation,
+        )
         self._scheduler.latency.add(answer.latency_ns)
 
     def _why_empty(self, phase: Phase) -> str:

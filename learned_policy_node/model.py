@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from learned_policy_node.selftest import SelfTest
 from learned_policy_node.signature import input_forms, output_forms
 from learned_policy_node.signature_json import parse_signature
 
+_COLD_START_S = 60.0
 _TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
 
 class PolicyModel:
-    """Loads and checks a policy file. Loading holds the interpreter: do it before the arm is engaged.
+    """Loads and checks a policy file.
 
     Attributes:
         contract: The robot and task that the file names.
@@ -121,14 +123,18 @@ class PolicyModel:
                 raise LearnedArmError("output of the policy not finite", where=self._place(name), got="NaN or infinity")
         return found
 
-    def self_test(self) -> float:
+    def self_test(self, limit_s: float | None = None) -> float:
         """Run the stored cases one at a time, as the node will, on the provider in use, and compare.
+
+        Args:
+            limit_s: Longest time of a case; of the first, a cold start, at least a minute. None: no limit.
 
         Returns:
             The largest absolute difference.
 
         Raises:
             LearnedArmError: It exceeds the tolerance, or the stored arrays do not fit.
+            PolicyTimeoutError: A case took longer than the limit.
         """
         test, where = self.selftest, f"{self.path.name}: selftest"
         self._check_stored(test, where)
@@ -138,7 +144,7 @@ class PolicyModel:
             rows = {
                 name: slice(case, case + 1) if name not in whole else case for name in (*test.inputs, *test.outputs)
             }
-            given = self.run({name: array[rows[name]] for name, array in test.inputs.items()})
+            given = self.run({name: array[rows[name]] for name, array in test.inputs.items()}, _deadline(case, limit_s))
             for name, array in test.outputs.items():
                 worst = max(worst, float(np.abs(given[name].ravel() - array[rows[name]].ravel()).max()))
         if not worst <= self.tolerance:
@@ -196,6 +202,13 @@ class PolicyModel:
             raise LearnedArmError(
                 f"{node.name} has another shape or type", where=self.path.name, got=got, allowed=allowed
             )
+
+
+def _deadline(case: int, limit_s: float | None) -> int | None:
+    """Monotonic time at which a case of a self-test is cut off."""
+    if limit_s is None:
+        return None
+    return time.monotonic_ns() + round((limit_s if case else max(limit_s, _COLD_START_S)) * 1e9)
 
 
 def _shape_fits(declared: list[Any], wanted: tuple[int, ...]) -> bool:

@@ -40,7 +40,7 @@ class OnnxPolicy(PolicyModel):
         self._begin()
 
     def reset(self, occasion: str | None = None) -> None:
-        """Begin memory and seeds anew, if the signature says so for this occasion; see `TimedPolicy.reset`."""
+        """Begin memory and seeds anew, if the signature says so for this occasion; see `Policy.reset`."""
         if occasion is None or occasion in self.signature.reset.on:
             self._begin()
 

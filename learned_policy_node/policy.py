@@ -11,6 +11,10 @@ from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation
 
+ENGAGE = "engage"
+REQUEST = "request"
+"""Occasions of a reset: the policy took the lease; somebody called `~/reset`."""
+
 
 class PolicyTimeoutError(LearnedArmError):
     """A step was cut off at its deadline, `elapsed_s` after it began."""
@@ -28,8 +32,13 @@ class Policy(Protocol):
         """The robot and task it was made for."""
         ...
 
-    def reset(self) -> None:
-        """Forget everything about the episode so far."""
+    def reset(self, occasion: str | None = None) -> None:
+        """Forget everything about the episode so far.
+
+        Args:
+            occasion: Why: `ENGAGE` or `REQUEST`, which a policy outlasts whose rule does not name it. None: it must
+                forget, whatever its rule says.
+        """
         ...
 
     def act(self, observation: Observation) -> NDArray[np.float32]:
@@ -42,11 +51,7 @@ class Policy(Protocol):
 
 
 class TimedPolicy(Policy, Protocol):
-    """A policy that can be cut off, and that knows why it must forget."""
-
-    def reset(self, occasion: str | None = None) -> None:
-        """Like `Policy.reset`; an occasion (`engage`, `request`) that its rule does not name is outlasted."""
-        ...
+    """A policy that can be cut off."""
 
     def act(self, observation: Observation, deadline_ns: int | None = None) -> NDArray[np.float32]:
         """Like `Policy.act`, cut off at a monotonic time.

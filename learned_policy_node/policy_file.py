@@ -43,14 +43,14 @@ class PolicyFile:
     """A policy as it lies on the disk, not yet checked.
 
     Attributes:
-        data: Bytes of the .onnx file.
+        data: Bytes of the .onnx file, or where they lie.
         hash: SHA-256 of the file; of a foreign one, of the hashes of file and description.
         properties: By the names in `METADATA`; a foreign file may lack `selftest`.
         described_by: Name of the file that the properties come from.
         foreign: Whether that is a sidecar.
     """
 
-    data: bytes
+    data: bytes | Path
     hash: str
     properties: dict[str, Any]
     described_by: str

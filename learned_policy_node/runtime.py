@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,15 @@ PROVIDERS = {
 LOOSE = {"cuda": 1e-3, "tensorrt": 1e-3}
 """Smallest tolerance of a self-test by provider, where the file's own is too strict."""
 _BEHIND = {"tensorrt": ("cuda", "cpu"), "cuda": ("cpu",), "openvino": ("cpu",), "cpu": ()}
-MOST_THREADS = 2
+_MOST_THREADS = 2
 _WATCHDOG = Watchdog()
 
 
 class Runtime:
-    """Runs a model. Building it holds the interpreter: do that before the arm is engaged.
+    """Runs a model.
+
+    Building it from bytes holds the interpreter while they are parsed (a millisecond for a megabyte); from a path it
+    does not.
 
     Attributes:
         provider: Name of the execution provider, a key of `PROVIDERS`; it is the one that runs.
@@ -40,7 +44,7 @@ class Runtime:
         inputs, outputs: What the model declares, by name.
 
     Args:
-        data: The .onnx file.
+        data: The .onnx file, or its path.
         where: Its name, for errors.
         threads: Threads inside an operator, 1 or 2; they sleep between calls.
         provider: A key of `PROVIDERS`.
@@ -49,18 +53,14 @@ class Runtime:
         LearnedArmError: The model cannot be run, or not on that provider.
     """
 
-    def __init__(self, data: bytes, where: str, threads: int = 1, provider: str = "cpu") -> None:
-        if not 1 <= threads <= MOST_THREADS:
-            raise LearnedArmError("wrong number of threads", got=threads, allowed=f"[1, {MOST_THREADS}]")
-        if provider not in PROVIDERS:
-            raise LearnedArmError("unknown execution provider", got=provider, allowed=list(PROVIDERS))
+    def __init__(self, data: bytes | Path, where: str, threads: int = 1, provider: str = "cpu") -> None:
+        check_runtime(threads, provider)
         present = available_providers()
-        if provider not in present:
-            raise LearnedArmError("execution provider not installed", got=provider, allowed=present)
         self.provider, self._where = provider, where
         names = [PROVIDERS[each] for each in (provider, *_BEHIND[provider]) if each in present]
         try:
-            self._session = onnxruntime.InferenceSession(data, _options(threads), providers=names, enable_fallback=0)
+            model = data if isinstance(data, bytes) else str(data)
+            self._session = onnxruntime.InferenceSession(model, _options(threads), providers=names, enable_fallback=0)
             in_use = self._session.get_providers()
             self.nodes = _assignment(self._session)
         except CORRUPT as error:
@@ -113,6 +113,21 @@ class Runtime:
             return [np.asarray(each) for each in self._session.run(list(outputs), dict(feed), options)]
         except CORRUPT as error:
             raise LearnedArmError("the policy failed", where=self._where, got=str(error)) from error
+
+
+def check_runtime(threads: int, provider: str) -> None:
+    """Refuse what no model could be run with.
+
+    Raises:
+        LearnedArmError: A wrong number of threads, or a provider that is unknown or not installed.
+    """
+    if not 1 <= threads <= _MOST_THREADS:
+        raise LearnedArmError("wrong number of threads", got=threads, allowed=f"[1, {_MOST_THREADS}]")
+    if provider not in PROVIDERS:
+        raise LearnedArmError("unknown execution provider", got=provider, allowed=list(PROVIDERS))
+    present = available_providers()
+    if provider not in present:
+        raise LearnedArmError("execution provider not installed", got=provider, allowed=present)
 
 
 def available_providers() -> list[str]:

@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline
 from learned_policy_node.chunking import EMPTY, Chunker
+from learned_policy_node.latency import Latency
+from learned_policy_node.seam import Seam
 
 # Four ticks bridge a late inference and still end a dead policy's motion within a fifth of a second at 20 Hz.
 LEAD_TICKS = 4
-_LATENCIES_KEPT = 10
+_MOST_TICKS = 10_000
 
 
 class Phase(Enum):
@@ -59,33 +61,15 @@ class Rules:
     in_flight: int = 1
 
     def __post_init__(self) -> None:
-        if self.lead_ticks < 1:
-            raise LearnedArmError("wrong lead", got=self.lead_ticks, allowed="1 tick or more")
-        if not self.max_jump_rad > 0:
-            raise LearnedArmError("wrong largest jump between plans", got=self.max_jump_rad, allowed="more than 0 rad")
-        if self.hold_ticks < 0:
-            raise LearnedArmError("wrong hold", got=self.hold_ticks, allowed="0 ticks or more")
+        if not 1 <= self.lead_ticks <= _MOST_TICKS:
+            raise LearnedArmError("wrong lead", got=self.lead_ticks, allowed=f"1 tick or more, up to {_MOST_TICKS}")
+        if not 0 < self.max_jump_rad < math.inf:
+            allowed = "more than 0 rad, and finite"
+            raise LearnedArmError("wrong largest jump between plans", got=self.max_jump_rad, allowed=allowed)
+        if not 0 <= self.hold_ticks <= _MOST_TICKS:
+            raise LearnedArmError("wrong hold", got=self.hold_ticks, allowed=f"0 ticks or more, up to {_MOST_TICKS}")
         if self.in_flight < 1:
             raise LearnedArmError("wrong number of chunks in flight", got=self.in_flight, allowed="1 or more")
-
-
-class Latency:
-    """Largest of the last few inference times; the first is a cold start and left out."""
-
-    def __init__(self) -> None:
-        self._seen: deque[int] = deque(maxlen=_LATENCIES_KEPT)
-        self._cold = True
-
-    def add(self, latency_ns: int) -> None:
-        """Note how long a chunk took from its tick."""
-        if not self._cold:
-            self._seen.append(latency_ns)
-        self._cold = False
-
-    @property
-    def worst_ns(self) -> int:
-        """What to reckon with, ns; 0 before anything is known."""
-        return max(self._seen, default=0)
 
 
 class Scheduler:
@@ -105,17 +89,22 @@ class Scheduler:
         self.epoch = 0
         self.late_steps = 0
         self._chunker = chunker
+        self._generation = 0
         self._forget()
 
-    def needs_chunk(self, tick_ns: int) -> bool:
+    def needs_chunk(self, tick_ns: int, *, at_once: bool = False) -> bool:
         """Whether the policy must be asked at this tick.
 
         It is asked early where the plan would end before an answer of the usual latency came.
+
+        Args:
+            tick_ns: The tick.
+            at_once: As soon as none is in flight, also where the plan reaches far.
         """
         self._deliver(tick_ns)
         if self._in_flight >= self.rules.in_flight:
             return False
-        if self._chunker.needs_chunk(tick_ns):
+        if at_once or self._chunker.needs_chunk(tick_ns):
             return True
         end_ns = self._chunker.end_ns
         left_ns = 0 if end_ns is None else end_ns + self.period_ns - self._first_ns(tick_ns)
@@ -134,6 +123,7 @@ class Scheduler:
         targets_rad: NDArray[np.float64],
         *,
         ready_ns: int,
+        generation: int = 0,
     ) -> bool:
         """Take the chunk of a tick; it comes into force at the first answer at or after `ready_ns`.
 
@@ -143,13 +133,15 @@ class Scheduler:
             stamps_ns: When each target is to be in force, on the grid, shape (K,).
             targets_rad: Targets, shape (K, dof).
             ready_ns: ROS time from which it may be used.
+            generation: Of the policy that made it. The first of another replaces all earlier ones when it comes into
+                force: two policies are never averaged, and the plan in force bridges to the new one.
 
         Returns:
             False when it was asked for before a reset and is thrown away.
         """
         if epoch != self.epoch:
             return False
-        self._pending.append((ready_ns, tick_ns, Timeline(stamps_ns, targets_rad)))
+        self._pending.append((ready_ns, tick_ns, Timeline(stamps_ns, targets_rad), generation))
         return True
 
     def answer(self, tick_ns: int) -> Timeline:
@@ -186,11 +178,11 @@ class Scheduler:
     def _forget(self) -> None:
         self.phase = Phase.WAITING
         self._in_flight = 0
-        self._pending: deque[tuple[int, int, Timeline]] = deque()
+        self._pending: deque[tuple[int, int, Timeline, int]] = deque()
         self._fresh = False
         self._planned = EMPTY
         self._last_plan: tuple[int, NDArray[np.float64]] | None = None
-        self._seam: tuple[int, NDArray[np.float64]] | None = None
+        self._seam: Seam | None = None
 
     def _first_ns(self, tick_ns: int) -> int:
         return tick_ns + self.offset_ticks * self.period_ns
@@ -199,7 +191,7 @@ class Scheduler:
         """Hand the chunks that are ready to the chunker, without their consumed steps."""
         first_ns = self._first_ns(tick_ns)
         while self._pending and self._pending[0][0] <= tick_ns:
-            _, made_ns, chunk = self._pending.popleft()
+            _, made_ns, chunk, generation = self._pending.popleft()
             self._in_flight -= 1
             stamps_ns = chunk.stamps_ns
             if not self.rules.compensate:
@@ -208,25 +200,33 @@ class Scheduler:
             consumed = int(np.searchsorted(stamps_ns, first_ns))
             self.late_steps += consumed
             if consumed < len(stamps_ns):
+                if generation != self._generation:
+                    self._generation = generation
+                    self._chunker.reset()
                 self._chunker.push(made_ns, stamps_ns[consumed:], chunk.positions_rad[consumed:])
                 self._fresh = True
 
     def _begin_seam(self, first_ns: int, new_rad: NDArray[np.float64]) -> None:
         """Measure how far the plan in force lies from the new one where they meet."""
-        old_rad = self._planned.at(first_ns)
-        self._seam = None if old_rad is None else (first_ns, old_rad - new_rad)
+        old_rad, last = self._planned.at(first_ns), self._seam
+        if old_rad is None:
+            self._seam = None
+            return
+        moving = np.zeros(len(new_rad), dtype=np.int64)
+        if last is not None:
+            before_ns = np.array([first_ns - self.period_ns])
+            moving = (last.left(before_ns, self.period_ns, self.rules.max_jump_rad)[0] > 0).astype(np.int64)
+        self._seam = Seam(first_ns, old_rad - new_rad, moving)
 
     def _blended(self, raw: Timeline) -> NDArray[np.float64]:
-        """The plan plus what is left of the distance at the seam: it shrinks by the largest jump every tick."""
+        """The plan plus what is left of the distance at the seam."""
         if self._seam is None:
             return raw.positions_rad
-        start_ns, distance_rad = self._seam
-        steps = (raw.stamps_ns - start_ns)[:, None] // self.period_ns + 1
-        left = np.maximum(np.abs(distance_rad) - steps * self.rules.max_jump_rad, 0.0)
+        left = self._seam.left(raw.stamps_ns, self.period_ns, self.rules.max_jump_rad)
         if not left.any():
             self._seam = None
             return raw.positions_rad
-        return raw.positions_rad + np.copysign(left, distance_rad)
+        return raw.positions_rad + np.copysign(left, self._seam.distance_rad)
 
     def _held(
         self, first_ns: int, stamps_ns: NDArray[np.int64], positions: NDArray[np.float64], count: int

@@ -1,11 +1,12 @@
-"""The policy node's parameters: their names, defaults and meaning, and the chunker that they choose."""
+"""The policy node's parameters: their names, defaults and meaning, and what they choose."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from learned_arm import checked
 from learned_arm.contract import Contract, load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
@@ -13,9 +14,11 @@ from learned_arm.ros.node import check_all_when_set, parameter
 from learned_policy_node.chunking import NEWEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
 from learned_policy_node.inference import Inference, Inline, Worker
 from learned_policy_node.policy import Policy
-from learned_policy_node.runtime import MOST_THREADS, PROVIDERS
+from learned_policy_node.proving import Demands
+from learned_policy_node.runtime import PROVIDERS, check_runtime
 from learned_policy_node.scheduler import LEAD_TICKS, Rules
-from learned_policy_node.swap import LONGEST_LIMIT_S
+from learned_policy_node.signature import Signature
+from learned_policy_node.swap import check_limit
 
 EXECUTIONS = ("ensemble", "receding")
 _LARGEST_ADDED_LATENCY_MS = 10_000.0
@@ -28,7 +31,11 @@ def _setting(default: Any, description: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Read once, when the node is configured."""
+    """Read when the node is configured; only `model` may change while it is active.
+
+    Raises:
+        LearnedArmError: A value is out of range, alone or beside the others.
+    """
 
     model: str = _setting("", "path of the policy's .onnx file")
     contract: str = _setting("", "contract of the robot in front of the policy; empty: the policy's own")
@@ -47,44 +54,63 @@ class Settings:
     inference_timeout_s: float = _setting(1.0, "longest time of one inference: the model is cut off, a fault")
     allow_untested: bool = _setting(False, "run a foreign policy that has no self-test")
 
+    def __post_init__(self) -> None:
+        if self.execution not in EXECUTIONS:
+            raise LearnedArmError("unknown execution", got=self.execution, allowed=list(EXECUTIONS))
+        RecedingHorizon(1, self.execute_steps)
+        TemporalEnsemble(1, self.ensemble_decay, self.ensemble_order)
+        make_rules(self)
+        if not 0 <= self.added_latency_ms <= _LARGEST_ADDED_LATENCY_MS:
+            allowed = f"0 .. {_LARGEST_ADDED_LATENCY_MS:.0f} ms"
+            raise LearnedArmError("wrong added latency", got=self.added_latency_ms, allowed=allowed)
+        check_runtime(self.intra_op_threads, self.provider)
+        check_limit(self.inference_timeout_s)
+
+    @property
+    def demands(self) -> Demands:
+        """How a policy is to run, and what it must show first."""
+        return Demands(self.intra_op_threads, self.provider, self.allow_untested, self.inference_timeout_s)
+
 
 def declare_settings(node: Any) -> None:
-    """Declare every setting as a parameter, checked now and, all or none, whenever one is set.
+    """Declare every setting as a parameter.
 
     Raises:
         LearnedArmError: A value given at the start is out of range.
     """
     for each in fields(Settings):
         parameter(node, each.name, each.default, each.metadata["description"])
-    names = {each.name for each in fields(Settings)}
-    check_settings(read_settings(node))
-
-    def check(changes: dict[str, Any]) -> None:
-        settings = {name: value for name, value in changes.items() if name in names}
-        check_settings(replace(read_settings(node), **settings))
-
-    check_all_when_set(node, check)
+    read_settings(node)
 
 
 def read_settings(node: Any) -> Settings:
-    """The settings as the parameters stand now."""
+    """The settings as the parameters stand now.
+
+    Raises:
+        LearnedArmError: One is out of range.
+    """
     return Settings(**{each.name: node.get_parameter(each.name).value for each in fields(Settings)})
 
 
-def check_settings(settings: Settings) -> None:
-    """Check every number and choice that needs no policy to be judged.
+def guard_settings(node: Any, check: Callable[[Settings, list[str]], object]) -> None:
+    """Refuse settings that are out of range, with everything set beside them, and what a check does not let pass.
 
-    Raises:
-        LearnedArmError: One is out of range; names it.
+    Args:
+        node: Has declared them.
+        check: Called with the settings as they would be and the names of those that are set; it may raise.
     """
-    checked.choice(*EXECUTIONS)(settings.execution, "parameter execution")
-    checked.integer(1, _MOST_STEPS)(settings.execute_steps, "parameter execute_steps")
-    TemporalEnsemble(1, settings.ensemble_decay, settings.ensemble_order)
-    make_rules(settings)
-    _added_ns(settings)
-    checked.integer(1, MOST_THREADS)(settings.intra_op_threads, "parameter intra_op_threads")
-    checked.choice(*PROVIDERS)(settings.provider, "parameter provider")
-    checked.number(0.0, LONGEST_LIMIT_S, open_low=True)(settings.inference_timeout_s, "parameter inference_timeout_s")
+    names = [each.name for each in fields(Settings)]
+
+    def check_changes(changes: dict[str, Any]) -> None:
+        own = [name for name in changes if name in names]
+        check(replace(read_settings(node), **{name: changes[name] for name in own}), own)
+
+    check_all_when_set(node, check_changes)
+
+
+def changed_settings(one: Settings, other: Settings) -> list[str]:
+    """Names of the settings that differ."""
+    return [each.name for each in fields(Settings) if getattr(one, each.name) != getattr(other, each.name)]
 
 
 def own_contract(settings: Settings, policy: Contract) -> Contract:
@@ -98,14 +124,28 @@ def own_contract(settings: Settings, policy: Contract) -> Contract:
     return replace(policy, robot=load_robot(settings.robot)) if settings.robot else policy
 
 
+def check_rhythm(signature: Signature, contract: Contract, settings: Settings) -> None:
+    """Refuse settings that would ask a policy with memory in another rhythm than it was trained in.
+
+    Raises:
+        LearnedArmError: Names both rhythms.
+    """
+    trained = signature.step_ticks
+    if trained is None:
+        return
+    asked = settings.execute_steps if settings.execution == "receding" else 1
+    late = math.ceil(settings.added_latency_ms * 1e6 / contract.period_ns)
+    if max(asked, late) != trained:
+        got = f"every {max(asked, late)} ticks (execution {settings.execution}, added latency {late} ticks)"
+        raise LearnedArmError("memory steps in another rhythm", got=got, allowed=f"every {trained} ticks")
+
+
 def make_chunker(contract: Contract, settings: Settings) -> Chunker:
     """The chunker that the settings name.
 
     Raises:
-        LearnedArmError: A setting is out of range.
+        LearnedArmError: It would execute more steps than the policy gives.
     """
-    if settings.execution not in EXECUTIONS:
-        raise LearnedArmError("unknown execution", got=settings.execution, allowed=list(EXECUTIONS))
     if settings.execution == "ensemble":
         return TemporalEnsemble(contract.period_ns, settings.ensemble_decay, settings.ensemble_order)
     horizon = contract.action.horizon
@@ -124,17 +164,15 @@ def make_rules(settings: Settings) -> Rules:
     return Rules(settings.lead_ticks, settings.compensate, settings.max_jump_rad, settings.hold_ticks)
 
 
-def make_inference(policy: Policy, settings: Settings, lock_step: bool) -> Inference:
+def make_inference(
+    policy: Policy, settings: Settings, lock_step: bool, generation: Callable[[], int] = lambda: 0
+) -> Inference:
     """Where the policy runs: in lock-step at once, so that results do not depend on the machine.
 
-    Raises:
-        LearnedArmError: The added latency is out of range.
+    Args:
+        policy: Who is asked.
+        settings: With the added latency.
+        lock_step: Whether the simulation waits for each tick.
+        generation: Of the policy that gave the last answer.
     """
-    return (Inline if lock_step else Worker)(policy, _added_ns(settings))
-
-
-def _added_ns(settings: Settings) -> int:
-    added_ms = settings.added_latency_ms
-    if not 0 <= added_ms <= _LARGEST_ADDED_LATENCY_MS:
-        raise LearnedArmError("wrong added latency", got=added_ms, allowed=f"0 .. {_LARGEST_ADDED_LATENCY_MS:.0f} ms")
-    return round(added_ms * 1e6)
+    return (Inline if lock_step else Worker)(policy, round(settings.added_latency_ms * 1e6), generation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from learned_arm.contract import Contract
+from learned_policy_node.policy import ENGAGE, REQUEST
 
 STATE = "observation.state"
 ACTION = "action"
@@ -12,7 +13,7 @@ IMAGES = "observation.images."
 LAYOUTS = ("NHWC", "NCHW")
 COLOURS = ("rgb", "bgr")
 DTYPES = ("uint8", "float32")
-RESETS = ("engage", "request")
+RESETS = (ENGAGE, REQUEST)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,11 @@ class CriticSettings:
 
 @dataclass(frozen=True)
 class Signature:
-    """The whole signature of a policy; exactly one of `labels` and `critic` is there."""
+    """The whole signature of a policy; exactly one of `labels` and `critic` is there.
+
+    Attributes:
+        step_ticks: Ticks from one step of the memory to the next, as it was trained; None: any.
+    """
 
     images: tuple[ImageInput, ...]
     state: JointTensor | None
@@ -130,6 +135,7 @@ class Signature:
     candidate: JointTensor | None = None
     value: str | None = None
     critic: CriticSettings | None = None
+    step_ticks: int | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:

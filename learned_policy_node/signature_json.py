@@ -62,6 +62,7 @@ def parse_signature(value: Any, contract: Contract, where: str) -> Signature:
     outputs = _entries(top, "outputs", _OUTPUT_ROLES)
     recurrent = top.take("recurrent", checked.list_of(_recurrent, shortest=0), default=())
     reset = top.take("reset", _reset, default=ResetRule())
+    step_ticks = top.take("step_ticks", checked.integer(1, 1_000_000), default=None)
     critic = top.take("critic", lambda each, at: _critic(each, at, contract), default=None)
     top.done()
     _check_pairs(recurrent, inputs, outputs, where)
@@ -91,9 +92,11 @@ def parse_signature(value: Any, contract: Contract, where: str) -> Signature:
         raise LearnedArmError(f"wrong roles for {kind}", where=where, got=list(found), allowed=list(needed))
     if critic is not None and recurrent:
         raise LearnedArmError("a critic with memory", where=where, allowed="recurrent: []")
+    if step_ticks is not None and not recurrent:
+        raise LearnedArmError("a rhythm without memory", where=where, got=step_ticks, allowed="no step_ticks")
     return Signature(
         images=tuple(images), noise=tuple(noise), recurrent=recurrent, reset=reset, critic=critic,
-        state=joints.get("state"), labels=joints.get("labels"),
+        step_ticks=step_ticks, state=joints.get("state"), labels=joints.get("labels"),
         candidate=joints.get("candidate"), value=joints.get("value"),
     )  # fmt: skip
 
@@ -118,6 +121,8 @@ def signature_json(signature: Signature) -> dict[str, Any]:
     found["recurrent"] = [_plain(vars(each)) for each in signature.recurrent]
     every = signature.reset.every_steps
     found["reset"] = {"on": list(signature.reset.on), **({} if every is None else {"every_steps": every})}
+    if signature.step_ticks is not None:
+        found["step_ticks"] = signature.step_ticks
     if signature.critic is not None:
         found["critic"] = _plain(vars(signature.critic))
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +11,18 @@ from numpy.typing import NDArray
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation
-from learned_policy_node.loading import AnyPolicy, load_policy
+from learned_policy_node.loading import AnyPolicy
 from learned_policy_node.onnx_policy import check_belongs
 from learned_policy_node.policy import TimedPolicy
 
-LONGEST_LIMIT_S = 3600.0
+_LONGEST_LIMIT_S = 3600.0
 
 
 class SwappablePolicy:
     """A policy whose inside can be exchanged while it runs.
 
-    `act` and `reset` belong to the policy's thread; `offer` may come from any other. Offered with what time the
-    loading takes: nothing of it is done within a step. A policy that was offered begins with its initial memory at
-    the first step after the offer.
+    `act` and `reset` belong to the policy's thread; `offer` and `newest` may be used by any other. A policy that was
+    offered begins with its initial memory at the first step after the offer.
 
     Attributes:
         current: The policy that answered the last step, or that will answer the first.
@@ -32,12 +30,10 @@ class SwappablePolicy:
 
     Args:
         policy: Loaded and proved.
-        load: Loads and proves a file, `load_policy` by default.
     """
 
-    def __init__(self, policy: AnyPolicy, load: Callable[[Path], AnyPolicy] = load_policy) -> None:
+    def __init__(self, policy: AnyPolicy) -> None:
         self.current, self.generation = policy, 0
-        self._load = load
         self._lock = threading.Lock()
         self._next: AnyPolicy | None = None
 
@@ -46,20 +42,24 @@ class SwappablePolicy:
         """The robot and task; the same for every policy that is ever in it."""
         return self.current.contract
 
-    def offer(self, path: str | Path) -> AnyPolicy:
-        """Load and prove a file beside the running policy; the next step is its first.
+    @property
+    def newest(self) -> AnyPolicy:
+        """The policy that answers every step that begins from now on."""
+        with self._lock:
+            return self._next or self.current
+
+    def offer(self, policy: AnyPolicy) -> None:
+        """Take a policy, loaded and proved; the next step is its first.
 
         Raises:
-            LearnedArmError: It cannot be used or belongs to another robot or task; the running policy goes on.
+            LearnedArmError: It belongs to another robot or task; the running policy goes on.
         """
-        offered = self._load(Path(path))
-        check_belongs(offered.contract, self.contract, offered.path.name)
+        check_belongs(policy.contract, self.contract, policy.path.name)
         with self._lock:
-            self._next = offered
-        return offered
+            self._next = policy
 
     def reset(self, occasion: str | None = None) -> None:
-        """See `TimedPolicy.reset`."""
+        """See `Policy.reset`."""
         self._exchange()
         self.current.reset(occasion)
 
@@ -70,9 +70,9 @@ class SwappablePolicy:
 
     def _exchange(self) -> None:
         with self._lock:
-            offered, self._next = self._next, None
-        if offered is not None:
-            self.current = offered
+            if self._next is None:
+                return
+            self.current, self._next = self._next, None
             self.generation += 1
 
 
@@ -86,8 +86,7 @@ class TimeLimit:
     """
 
     def __init__(self, policy: TimedPolicy, limit_s: float, now_ns: Callable[[], int]) -> None:
-        if not 0 < limit_s <= LONGEST_LIMIT_S:
-            raise LearnedArmError("wrong time limit of a step", got=limit_s, allowed=f"(0, {LONGEST_LIMIT_S:g}] s")
+        check_limit(limit_s)
         self._policy, self._limit_ns, self._now_ns = policy, round(limit_s * 1e9), now_ns
 
     @property
@@ -96,9 +95,19 @@ class TimeLimit:
         return self._policy.contract
 
     def reset(self, occasion: str | None = None) -> None:
-        """See `TimedPolicy.reset`."""
+        """See `Policy.reset`."""
         self._policy.reset(occasion)
 
     def act(self, observation: Observation) -> NDArray[np.float32]:
         """See `TimedPolicy.act`."""
         return self._policy.act(observation, self._now_ns() + self._limit_ns)
+
+
+def check_limit(limit_s: float) -> None:
+    """Refuse a time limit of a step that is none.
+
+    Raises:
+        LearnedArmError: It is not a number of seconds up to an hour.
+    """
+    if not 0 < limit_s <= _LONGEST_LIMIT_S:
+        raise LearnedArmError("wrong time limit of a step", got=limit_s, allowed=f"(0, {_LONGEST_LIMIT_S:g}] s")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation
-from learned_policy_node.signature import ImageInput, JointTensor, Signature
+from learned_policy_node.signature import ImageInput, JointTensor, Signature, input_forms
 
 Floats = NDArray[np.float32]
 
@@ -42,28 +44,74 @@ class JointMap:
         return rows if self._axis else rows[:, None]
 
 
+class ImageMap:
+    """Writes frames into the tensor of an image input, allocated once and overwritten by every call.
+
+    Args:
+        form: Of the input.
+        shape: Of the tensor, with its batch axis.
+    """
+
+    def __init__(self, form: ImageInput, shape: tuple[int, ...]) -> None:
+        self.form = form
+        self._as_they_are = (form.dtype, form.layout, form.colour) == ("uint8", "NHWC", "rgb")
+        self._swapped = form.colour == "bgr"
+        self._tensor = np.empty((0,) if self._as_they_are else shape, form.dtype)
+        height, width = shape[-3:-1] if form.layout == "NHWC" else shape[-2:]
+        self._frame_shape = (height, width, 3)
+        self._planes = np.empty((3, height, width), np.uint8)
+        # All that a pixel can become, by channel: computed once, looked up for every frame.
+        mean, std = np.array(form.mean, np.float32), np.array(form.std, np.float32)
+        pixels = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+        self._table = (pixels * np.float32(form.scale) - mean) / std
+        self._tables = np.ascontiguousarray(self._table.T)
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """RGB frames, uint8 (n, H, W, 3) -> the tensor with its batch axis; a view of the frames where they fit.
+
+        Raises:
+            LearnedArmError: The frames have another size than the tensor.
+        """
+        frames = images if self.form.history else images[-1:]
+        if frames.shape[1:] != self._frame_shape:
+            what = "frames of another size than the policy's"
+            raise LearnedArmError(what, where=self.form.name, got=frames.shape[1:], allowed=self._frame_shape)
+        if self._as_they_are:
+            return frames[None] if self.form.history else frames
+        for frame, out in zip(frames, self._tensor[0] if self.form.history else self._tensor, strict=True):
+            (self._write_rows if self.form.layout == "NHWC" else self._write_planes)(frame, out)
+        return self._tensor
+
+    def _write_rows(self, frame: NDArray[np.uint8], out: NDArray[Any]) -> None:
+        pixels = frame
+        if self._swapped:
+            pixels = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR, dst=out if self.form.dtype == "uint8" else None)
+        if self.form.dtype == "float32":
+            cv2.LUT(pixels, self._table[None], dst=out)
+
+    def _write_planes(self, frame: NDArray[np.uint8], out: NDArray[Any]) -> None:
+        planes = out if self.form.dtype == "uint8" else self._planes
+        cv2.mixChannels([frame], list(planes), [0, 2, 1, 1, 2, 0] if self._swapped else [0, 0, 1, 1, 2, 2])
+        if self.form.dtype == "float32":
+            for channel, plane in enumerate(planes):
+                cv2.LUT(plane, self._tables[channel], dst=out[channel])
+
+
 class Feeder:
-    """Builds the inputs that show an observation; those of memory, noise and candidates are not among them."""
+    """Builds the inputs that show an observation; those of memory, noise and candidates are not among them.
+
+    What it gives is valid until it is called again.
+    """
 
     def __init__(self, signature: Signature, contract: Contract) -> None:
-        self._images = signature.images
+        forms = input_forms(signature, contract)
+        self._images = [ImageMap(each, forms[each.name][1]) for each in signature.images]
         self._state = signature.state
         self._joints = JointMap(self._state, contract.robot.joints) if self._state is not None else None
 
     def feed(self, observation: Observation) -> dict[str, NDArray[Any]]:
         """Inputs of batch 1 by name."""
-        found = {each.name: encode_image(each, observation.images[each.camera])[None] for each in self._images}
+        found = {each.form.name: each.encode(observation.images[each.form.camera]) for each in self._images}
         if self._state is not None and self._joints is not None:
             found[self._state.name] = self._joints.encode(observation.state[None])
         return found
-
-
-def encode_image(form: ImageInput, images: NDArray[np.uint8]) -> NDArray[Any]:
-    """RGB frames, uint8 (n, H, W, 3) -> the tensor without its batch axis."""
-    pixels: NDArray[Any] = images[..., ::-1] if form.colour == "bgr" else images
-    if form.dtype == "float32":
-        mean, std = np.array(form.mean, np.float32), np.array(form.std, np.float32)
-        pixels = (pixels * np.float32(form.scale) - mean) / std
-    if form.layout == "NCHW":
-        pixels = pixels.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(pixels if form.history else pixels[-1])

@@ -30,7 +30,11 @@ NODE_PARTS = {
     "demo_tools/simulation/pacing.py",
     "demo_tools/simulation/publishers.py",
     "demo_tools/simulation/world.py",
+    "learned_policy_node/active.py",
+    "learned_policy_node/answering.py",
+    "learned_policy_node/configured.py",
     "learned_policy_node/door.py",
+    "learned_policy_node/intake.py",
     "learned_policy_node/settings.py",
 }
 HOMES = {
@@ -43,6 +47,7 @@ HOMES = {
 TRANSPORT = "learned_arm.ros.transport"
 SINKS = "learned_arm.ros.sinks"
 SINKS_FILE = "learned_arm/ros/sinks.py"
+GRIPPER_SINK = "learned_arm.ros.gripper_sink"
 DOOR = "arm_control/arm_node.py"
 
 
@@ -118,7 +123,7 @@ def judge(path: str, package: str, module: str, part_modules: dict[str, str]) ->
             yield f"{part} is a part of a node"
     if top in HOMES and not path.startswith(HOMES[top]):
         yield f"{top} belongs into {', '.join(HOMES[top])}"
-    if is_within(module, SINKS) and path != DOOR:
+    if (is_within(module, SINKS) and path != DOOR) or (is_within(module, GRIPPER_SINK) and path != SINKS_FILE):
         yield f"only {DOOR} commands the arm"
 
 
@@ -169,6 +174,7 @@ def test_parts_of_nodes_exist() -> None:
         ("arm_control/mover.py", "import mink", "mink belongs"),
         ("learned_policy_node/node.py", "from learned_arm.ros.sinks import CommandSinks", "commands the arm"),
         ("learned_policy_node/node.py", "from learned_arm.ros import sinks", "commands the arm"),
+        ("arm_control/arm_node.py", "from learned_arm.ros import gripper_sink", "commands the arm"),
         (
             "learned_policy_node/node.py",
             "def f(node, kind):\n    node.create_publisher(kind, '/forward_position_controller/commands', 1)",

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import numpy as np
 from demo_tools.dataset import video
 from demo_tools.dataset.lerobot_v3 import EpisodeColumns, LeRobotWriter
 from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
+from demo_tools.dataset.sources import SOURCE_NAMES, counted, parts_to_learn
 from demo_tools.dataset.statistics import image_histogram
 from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
 from demo_tools.replay.verdict import Verdict
@@ -29,12 +31,12 @@ from learned_arm.errors import LearnedArmError
 from learned_arm.lineage import Statement
 
 # Raised whenever the same bags would give other columns or frames.
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 LINEAGE_FILE = "lineage.json"
 _FEW_EPISODES = 8
 
 Progress = Callable[[int, int], None]
-_Job = tuple[str, dict[str, Any]]
+_Job = tuple[str, dict[str, Any], bool]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,17 @@ class _Converted:
     columns: EpisodeColumns
     content_hash: str
     trimmed: dict[str, int]
+    sources: dict[str, int]
+    handed_over: bool
     codec_error: dict[str, video.CodecError]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What one recorded episode gave: its parts that go in, and the frames of it that do not, by source."""
+
+    parts: list[_Converted]
+    left_out: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ def build_dataset(
     out: Path,
     *,
     allow_unreplayed: bool = False,
+    policy_frames: bool = False,
     validation_share: float = 0.05,
     seed: int = 0,
     workers: int | None = None,
@@ -67,13 +80,15 @@ def build_dataset(
     """Convert episodes to a dataset.
 
     Only successful episodes go in whose replay passed under this very contract. Those that are refused are listed in
-    the manifest with the reason.
+    the manifest with the reason. Of a rollout in which a person took over, every stretch of the person's frames
+    becomes an episode of its own.
 
     Args:
         episodes: Episode folders; their order does not matter.
         contract: Observations and labels.
         out: Folder of the dataset; must not exist.
         allow_unreplayed: Let in episodes without a passed replay; the manifest says so.
+        policy_frames: Let in frames that a policy commanded; the manifest says so.
         validation_share: Share of episodes that are kept from training, at least one when there are two.
         seed: Of the split.
         workers: Processes; None for one a core.
@@ -91,7 +106,16 @@ def build_dataset(
     folder.mkdir(parents=True)
     try:
         manifest = _write(
-            accepted, refused, contract, folder, allow_unreplayed, validation_share, seed, workers, progress
+            accepted,
+            refused,
+            contract,
+            folder,
+            allow_unreplayed,
+            policy_frames,
+            validation_share,
+            seed,
+            workers,
+            progress,
         )
         rename_folder(folder, out)
     except BaseException:
@@ -151,6 +175,7 @@ def _write(
     contract: Contract,
     folder: Path,
     allow_unreplayed: bool,
+    policy_frames: bool,
     validation_share: float,
     seed: int,
     workers: int | None,
@@ -160,7 +185,8 @@ def _write(
     codec_error = dict.fromkeys(contract.cameras, video.CodecError())
     kept: list[tuple[_Accepted, _Converted]] = []
     canonical = contract.canonical()
-    jobs = [(str(each.folder), canonical) for each in accepted]
+    jobs = [(str(each.folder), canonical, policy_frames) for each in accepted]
+    left_out: Counter[str] = Counter()
     turned_away = len(refused)
     for done in range(turned_away if progress is not None else 0):
         assert progress is not None
@@ -170,10 +196,12 @@ def _write(
             if isinstance(result, str):
                 refused.append(RefusedEpisode(each.folder.name, result))
             else:
-                writer.add(result.columns)
-                for camera, error in result.codec_error.items():
-                    codec_error[camera] += error
-                kept.append((each, result))
+                for part in result.parts:
+                    writer.add(part.columns)
+                    for camera, error in part.codec_error.items():
+                        codec_error[camera] += error
+                    kept.append((each, part))
+                left_out.update(result.left_out)
             if progress is not None:
                 progress(turned_away + done, turned_away + len(accepted))
     if not kept:
@@ -187,6 +215,9 @@ def _write(
         codec=dict(video.CODEC),
         split_seed=seed,
         allow_unreplayed=allow_unreplayed,
+        policy_frames=policy_frames,
+        left_out=dict(left_out),
+        sources=SOURCE_NAMES,
         episodes=tuple(
             DatasetEpisode(
                 name=each.episode.name,
@@ -197,6 +228,8 @@ def _write(
                 verdict=each.verdict,
                 replay_hash=each.replay_hash,
                 trimmed=result.trimmed,
+                sources=result.sources,
+                handed_over=result.handed_over,
             )
             for (each, result), split in zip(kept, splits, strict=True)
         ),
@@ -205,25 +238,41 @@ def _write(
     )
     manifest.save(folder)
     made_from = {f"episode {index:04d}": each.messages_hash for index, each in enumerate(manifest.episodes)}
-    facts = {"converter": CONVERTER_VERSION, "split_seed": seed, "allow_unreplayed": allow_unreplayed}
+    facts = {
+        "converter": CONVERTER_VERSION,
+        "split_seed": seed,
+        "allow_unreplayed": allow_unreplayed,
+        "policy_frames": policy_frames,
+        "frames_by_source": manifest.frames_by_source,
+    }
     statement = Statement("dataset", manifest.content_hash, {"contract": contract.hash, **made_from}, facts)
     statement.save(folder / LINEAGE_FILE)
     return manifest
 
 
-def _convert(job: _Job) -> _Converted | str:
-    """One episode, or the reason against it. A pure function of the episode and the contract."""
+def _convert(job: _Job) -> _Parts | str:
+    """One episode, or the reason against it. A pure function of the episode, the contract and what may go in."""
     try:
         contract = Contract.from_canonical(job[1])
         ticks = read_episode_ticks(job[0], contract)
-        videos = {name: video.encode(frames, contract.rate_hz) for name, frames in ticks.images.items()}
+        parts = parts_to_learn(ticks.sources, policy_frames=job[2])
+        converted = [_converted(ticks.part(part.frames), contract, part.handed_over) for part in parts]
     except LearnedArmError as error:
         return str(error)
+    left_out = np.ones(len(ticks), dtype=bool)
+    for part in parts:
+        left_out[part.frames] = False
+    return _Parts(converted, counted(ticks.sources[left_out]))
+
+
+def _converted(ticks: EpisodeTicks, contract: Contract, handed_over: bool) -> _Converted:
+    videos = {name: video.encode(frames, contract.rate_hz) for name, frames in ticks.images.items()}
     columns = EpisodeColumns(
         state=ticks.measured.astype(np.float32),
         action=ticks.targets.astype(np.float32),
         commanded=ticks.commanded.astype(np.float32),
         stamp_ns=ticks.ticks_ns,
+        source=ticks.sources,
         videos=videos,
         histograms={name: image_histogram(frames) for name, frames in ticks.images.items()},
     )
@@ -231,7 +280,8 @@ def _convert(job: _Job) -> _Converted | str:
         name: video.compare(ticks.images[name], np.stack(list(video.decode(encoded))))
         for name, encoded in videos.items()
     }
-    return _Converted(columns, _content_hash(columns, ticks), ticks.trimmed, errors)
+    found = counted(ticks.sources)
+    return _Converted(columns, _content_hash(columns, ticks), ticks.trimmed, found, handed_over, errors)
 
 
 def _content_hash(columns: EpisodeColumns, ticks: EpisodeTicks) -> str:
@@ -242,6 +292,7 @@ def _content_hash(columns: EpisodeColumns, ticks: EpisodeTicks) -> str:
         "action": columns.action,
         "commanded": columns.commanded,
         "stamp_ns": columns.stamp_ns,
+        "source": columns.source,
     }
     for name, values in [*named.items(), *sorted(ticks.images.items())]:
         little_endian = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
@@ -251,19 +302,23 @@ def _content_hash(columns: EpisodeColumns, ticks: EpisodeTicks) -> str:
 
 
 def _split(names: Sequence[str], validation_share: float, seed: int) -> list[str]:
-    """Train or validation for every episode, by a seeded draw over identities and not over positions."""
-    count = round(validation_share * len(names))
-    if validation_share > 0 and len(names) >= 2:
-        count = min(max(count, 1), len(names) - 1)
-    ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    """Train or validation for every episode, by a seeded draw over identities and not over positions.
+
+    Parts of one recording have one identity, and so lie on one side.
+    """
+    known = set(names)
+    count = round(validation_share * len(known))
+    if validation_share > 0 and len(known) >= 2:
+        count = min(max(count, 1), len(known) - 1)
+    ranked = sorted(known, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     chosen = set(ranked[:count])
     return ["validation" if name in chosen else "train" for name in names]
 
 
 @contextmanager
 def _mapped(
-    function: Callable[[_Job], _Converted | str], jobs: list[_Job], workers: int | None
-) -> Iterator[Iterator[_Converted | str]]:
+    function: Callable[[_Job], _Parts | str], jobs: list[_Job], workers: int | None
+) -> Iterator[Iterator[_Parts | str]]:
     """Results in the order of the jobs, from several processes where that pays."""
     count = min(workers or os.cpu_count() or 1, len(jobs))
     if count <= 1 or (workers is None and len(jobs) < _FEW_EPISODES):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from demo_tools.dataset import video
-from demo_tools.dataset.lerobot_v3 import ACTION, COMMANDED, STAMP, STATE, image_key
+from demo_tools.dataset.lerobot_v3 import ACTION, COMMANDED, SOURCE, STAMP, STATE, image_key
 from demo_tools.dataset.manifest import Manifest
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
@@ -30,6 +30,7 @@ class Frames:
         action: Absolute targets, rad, float32, shape (N, dof).
         commanded: Targets in force at the tick, rad, float32, shape (N, dof).
         stamp_ns: Ticks in ROS time, shape (N,).
+        source: Who commanded the action, index into the manifest's `sources`, shape (N,).
         starts: First frame of each episode and N at the end, shape (E + 1,).
     """
 
@@ -40,6 +41,7 @@ class Frames:
     action: NDArray[np.float32]
     commanded: NDArray[np.float32]
     stamp_ns: NDArray[np.int64]
+    source: NDArray[np.int64]
     starts: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -66,7 +68,7 @@ def load_frames(dataset: Path, images: bool = True) -> Frames:
         index = table["index"].to_numpy()
         episode_index = table["episode_index"].to_numpy()
         state, action, commanded = (_matrix(table[key]) for key in (STATE, ACTION, COMMANDED))
-        stamp_ns = table[STAMP].to_numpy().astype(np.int64)
+        stamp_ns, source = (table[key].to_numpy().astype(np.int64) for key in (STAMP, SOURCE))
     except (KeyError, pa.ArrowException, AttributeError) as error:
         raise LearnedArmError("column missing or of another type", where=dataset, got=str(error)) from error
     expected = np.repeat(np.arange(len(lengths)), lengths)
@@ -87,7 +89,7 @@ def load_frames(dataset: Path, images: bool = True) -> Frames:
                 name: pool.submit(_decode, dataset, name, total, spec.size) for name, spec in contract.cameras.items()
             }
             decoded = {name: job.result() for name, job in jobs.items()}
-    return Frames(contract, manifest, decoded, state, action, commanded, stamp_ns, starts)
+    return Frames(contract, manifest, decoded, state, action, commanded, stamp_ns, source, starts)
 
 
 def _decode(dataset: Path, camera: str, total: int, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -1,8 +1,8 @@
 """Writes LeRobotDataset v3.0 with numpy, pyarrow and PyAV alone.
 
 Layout and column types: LeRobot's documentation of the format, version v3.0, and its reader. Beside the usual features
-a frame carries `commanded` (the target in force at the tick, which delta labels are relative to) and `stamp_ns` (the
-tick in ROS time); their names keep them out of what LeRobot's policies take as input.
+a frame carries `commanded` (the target in force at the tick, which delta labels are relative to), `stamp_ns` (the tick
+in ROS time) and `source` (who commanded the label); their names keep them out of what LeRobot's policies take as input.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from learned_arm.durable import write_json
 from learned_arm.errors import LearnedArmError
 
 CODEBASE_VERSION = "v3.0"
-STATE, ACTION, COMMANDED, STAMP = "observation.state", "action", "commanded", "stamp_ns"
+STATE, ACTION, COMMANDED, STAMP, SOURCE = "observation.state", "action", "commanded", "stamp_ns", "source"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES_PATH = "meta/episodes/chunk-000/file-000.parquet"
@@ -48,6 +48,7 @@ class EpisodeColumns:
         action: Absolute target in force at tick + offset, float32, shape (N, dof).
         commanded: Target in force at the tick, float32, shape (N, dof).
         stamp_ns: Ticks in ROS time, int64, shape (N,).
+        source: Who commanded the action, index into the manifest's `sources`, int64, shape (N,).
         videos: Per camera an MP4 of N frames.
         histograms: Per camera the levels of the encoded frames, shape (3, 256).
     """
@@ -56,6 +57,7 @@ class EpisodeColumns:
     action: NDArray[np.float32]
     commanded: NDArray[np.float32]
     stamp_ns: NDArray[np.int64]
+    source: NDArray[np.int64]
     videos: dict[str, bytes]
     histograms: dict[str, NDArray[np.int64]]
 
@@ -96,6 +98,7 @@ class LeRobotWriter:
             ACTION: episode.action,
             COMMANDED: episode.commanded,
             STAMP: episode.stamp_ns,
+            SOURCE: episode.source,
             "timestamp": (frame_index / rate_hz).astype(np.float32),
             "frame_index": frame_index,
             "episode_index": np.full(count, index, dtype=np.int64),
@@ -279,7 +282,8 @@ def _features(contract: Contract) -> dict[str, Any]:
                 "has_audio": False,
             },
         }
-    features[STAMP] = {"dtype": "int64", "shape": [1], "names": None}
+    for key in (STAMP, SOURCE):
+        features[key] = {"dtype": "int64", "shape": [1], "names": None}
     features["timestamp"] = {"dtype": "float32", "shape": [1], "names": None}
     for key in _COUNTERS:
         features[key] = {"dtype": "int64", "shape": [1], "names": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from learned_arm.durable import read_json, write_json
 from learned_arm.errors import LearnedArmError
 
 FILE_NAME = "manifest.json"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 SPLITS = ("train", "validation")
 
 
@@ -31,6 +32,8 @@ class DatasetEpisode:
         verdict: Verdict of its replay; `none` when it was never replayed.
         replay_hash: Hash of that statement, None without one.
         trimmed: Reason -> ticks cut off at its ends.
+        sources: Who commanded the labels: source -> frames.
+        handed_over: Whether it is a person's part of a rollout after which the policy went on.
     """
 
     name: str
@@ -41,6 +44,8 @@ class DatasetEpisode:
     verdict: str
     replay_hash: str | None
     trimmed: dict[str, int]
+    sources: dict[str, int]
+    handed_over: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,9 @@ class Manifest:
         codec: Settings of the video codec.
         split_seed: Seed of the split.
         allow_unreplayed: Whether episodes without a passed replay were let in.
+        policy_frames: Whether frames that the policy commanded were let in.
+        left_out: Frames of the episodes below that were left out, by who commanded them.
+        sources: Names that the column `source` counts.
         episodes: What is in it.
         refused: What is not.
         codec_error: Per camera the error of decoded frames: `max_abs`, `mean_abs` (of 255) and `psnr_db`.
@@ -71,6 +79,9 @@ class Manifest:
     codec: dict[str, str]
     split_seed: int
     allow_unreplayed: bool
+    policy_frames: bool
+    left_out: dict[str, int]
+    sources: tuple[str, ...]
     episodes: tuple[DatasetEpisode, ...]
     refused: tuple[RefusedEpisode, ...]
     codec_error: dict[str, dict[str, Any]]
@@ -84,6 +95,14 @@ class Manifest:
     def frames(self) -> int:
         """Ticks of all episodes."""
         return sum(episode.frames for episode in self.episodes)
+
+    @property
+    def frames_by_source(self) -> dict[str, int]:
+        """Who commanded the labels: source -> frames of all episodes."""
+        counts: Counter[str] = Counter()
+        for episode in self.episodes:
+            counts.update(episode.sources)
+        return dict(counts)
 
     @property
     def content_hash(self) -> str:
@@ -117,6 +136,7 @@ class Manifest:
             "task": self.contract["task"],
             "contract_hash": hash_of(self.contract),
             "frames": self.frames,
+            "frames_by_source": self.frames_by_source,
             "split": {name: self.indices(name) for name in SPLITS},
         }
         write_json(folder / FILE_NAME, {**stated, **asdict(self)})
@@ -134,7 +154,7 @@ class Manifest:
         top = checked.Section(read_json(path), str(path))
         top.take("dataset", checked.integer(MANIFEST_VERSION, MANIFEST_VERSION))
         stated = top.take("content_hash", checked.text)
-        for derived in ("task", "contract_hash", "frames", "split"):
+        for derived in ("task", "contract_hash", "frames", "frames_by_source", "split"):
             top.take(derived, lambda value, _: value)
         manifest = Manifest(
             converter=top.take("converter", checked.integer(1, 1_000_000)),
@@ -142,6 +162,9 @@ class Manifest:
             codec=top.take("codec", checked.free_mapping),
             split_seed=top.take("split_seed", checked.integer(0, 2**63 - 1)),
             allow_unreplayed=top.take("allow_unreplayed", _boolean),
+            policy_frames=top.take("policy_frames", _boolean),
+            left_out=top.take("left_out", checked.free_mapping),
+            sources=top.take("sources", checked.list_of(checked.text)),
             episodes=top.take("episodes", checked.list_of(_episode)),
             refused=top.take("refused", checked.list_of(_refused, shortest=0)),
             codec_error=top.take("codec_error", checked.free_mapping),
@@ -165,6 +188,8 @@ def _episode(value: Any, where: str) -> DatasetEpisode:
             "replay_hash", lambda value, where: None if value is None else checked.text(value, where)
         ),
         trimmed=section.take("trimmed", checked.free_mapping),
+        sources=section.take("sources", checked.free_mapping),
+        handed_over=section.take("handed_over", _boolean),
     )
     section.done()
     return episode

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_tools.dataset.sources import source_index
 from learned_arm.cdr import JointStateView
 from learned_arm.errors import LearnedArmError
 
@@ -21,12 +22,17 @@ class TargetTrack:
     Attributes:
         stamps_ns: When something was said about targets, increasing, shape (M,).
         positions_rad: Targets in force from then on, joint order, shape (M, dof).
+        sources: Who commanded from then on, index into `SOURCE_NAMES`, shape (M,).
+        rests: Where the door said that nobody commands: what is in force then is held however long it is silent,
+            shape (M,).
         last_ns: When a target was last given; what is in force afterwards is only held.
         max_age_ns: Longest silence over which a target counts as in force.
     """
 
     stamps_ns: NDArray[np.int64]
     positions_rad: NDArray[np.float64]
+    sources: NDArray[np.int64]
+    rests: NDArray[np.bool_]
     last_ns: int
     max_age_ns: int
 
@@ -45,10 +51,19 @@ class TargetTrack:
             Targets, shape (N, dof), and whether each was in force: not before the first one, and not after a silence.
             Rows that are not in force hold no meaning.
         """
+        known, in_force = self._in_force(times_ns)
+        return self.positions_rad[known], in_force
+
+    def sources_at(self, times_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Who commanded at each time, index into `SOURCE_NAMES`; unnamed where no target was in force."""
+        known, in_force = self._in_force(times_ns)
+        return np.where(in_force, self.sources[known], source_index(""))
+
+    def _in_force(self, times_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         index = np.searchsorted(self.stamps_ns, times_ns, side="right") - 1
         known = np.maximum(index, 0)
-        in_force = (index >= 0) & (times_ns - self.stamps_ns[known] <= self.max_age_ns)
-        return self.positions_rad[known], in_force
+        fresh = (times_ns - self.stamps_ns[known] <= self.max_age_ns) | self.rests[known]
+        return known, (index >= 0) & fresh
 
     def stopped_at_end(self, period_ns: int) -> bool:
         """Whether the targets stood still over the last period, so that the last one may be held on."""
@@ -67,7 +82,7 @@ class TargetCollector:
     """Collects a stream of stamped targets; each message names the joints that were commanded.
 
     A joint that a message leaves out keeps its last target, as its driver does; a message that names none says only
-    that nothing new was commanded.
+    that nothing new was commanded. Its frame_id says who commanded.
     """
 
     def __init__(self, joints: tuple[str, ...]) -> None:
@@ -75,6 +90,8 @@ class TargetCollector:
         self._current = np.full(len(joints), np.nan)
         self._stamps: list[int] = []
         self._rows: list[NDArray[np.float64]] = []
+        self._sources: list[int] = []
+        self._rests: list[bool] = []
         self._newest_ns: int | None = None
         self._last_ns = 0
 
@@ -99,9 +116,23 @@ class TargetCollector:
         if not np.isnan(self._current).any():
             self._stamps.append(view.stamp_ns)
             self._rows.append(self._current)
+            self._sources.append(source_index(view.frame_id))
+            self._rests.append(not view.names and not view.frame_id)
 
-    def track(self, max_age_ns: int) -> TargetTrack | None:
-        """What was collected; None when not every joint was ever given a target."""
+    def track(self, max_age_ns: int, complete: bool = False) -> TargetTrack | None:
+        """What was collected; None when not every joint was ever given a target.
+
+        Args:
+            max_age_ns: Longest silence over which a target counts as in force.
+            complete: Whether no message was lost, so that a silence in which nobody commands is one.
+        """
         if not self._rows:
             return None
-        return TargetTrack(np.array(self._stamps, dtype=np.int64), np.stack(self._rows), self._last_ns, max_age_ns)
+        return TargetTrack(
+            np.array(self._stamps, dtype=np.int64),
+            np.stack(self._rows),
+            np.array(self._sources, dtype=np.int64),
+            np.array(self._rests, dtype=bool) & complete,
+            self._last_ns,
+            max_age_ns,
+        )

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from data_recorder.bag_reader import BagReader
 from data_recorder.identity import MessagesHash
+from data_recorder.topics import SENT
 from demo_tools.dataset.targets import TargetCollector, TargetTrack, is_still
 from learned_arm import cdr
 from learned_arm.alignment import JOINTS, AlignedTick, Aligner, Refusal, Sample, ticks_between
 from learned_arm.contract import Contract
-from learned_arm.episode import load_episode
+from learned_arm.episode import Episode, load_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import ObservationBuilder
 
-TARGET_TOPICS = {"sent": "/arm/sent", "requested": "/arm/requested"}
+TARGET_TOPICS = {"sent": SENT, "requested": "/arm/requested"}
 _SECOND_NS = 1_000_000_000
 # A tick waits for streams that come late in the bag, but not for one that has stopped.
 _PATIENCE_NS = 1 * _SECOND_NS
@@ -41,6 +42,7 @@ class EpisodeTicks:
         measured: Measured joints at the tick, rad, shape (N, dof).
         commanded: Target in force at the tick, rad, shape (N, dof).
         targets: Target in force at tick + offset_ticks * period, rad, shape (N, dof).
+        sources: Who commanded that target, index into `SOURCE_NAMES`, shape (N,).
         images: Per camera what a policy sees at the tick, uint8, RGB, shape (N, height, width, 3); empty when it was
             read without images.
         stamps_ns: Per stream the header stamp chosen at each tick, shape (N,).
@@ -52,6 +54,7 @@ class EpisodeTicks:
     measured: NDArray[np.float64]
     commanded: NDArray[np.float64]
     targets: NDArray[np.float64]
+    sources: NDArray[np.int64]
     images: dict[str, NDArray[np.uint8]]
     stamps_ns: dict[str, NDArray[np.int64]]
     trimmed: dict[str, int]
@@ -59,6 +62,19 @@ class EpisodeTicks:
 
     def __len__(self) -> int:
         return len(self.ticks_ns)
+
+    def part(self, frames: slice) -> EpisodeTicks:
+        """Some ticks in a row."""
+        return replace(
+            self,
+            ticks_ns=self.ticks_ns[frames],
+            measured=self.measured[frames],
+            commanded=self.commanded[frames],
+            targets=self.targets[frames],
+            sources=self.sources[frames],
+            images={name: each[frames] for name, each in self.images.items()},
+            stamps_ns={name: each[frames] for name, each in self.stamps_ns.items()},
+        )
 
 
 def read_episode_ticks(folder: str | Path, contract: Contract, images: bool = True) -> EpisodeTicks:
@@ -85,8 +101,9 @@ def read_episode_ticks(folder: str | Path, contract: Contract, images: bool = Tr
     missing = [each for each in wanted if each not in reader.topics or not reader.topics[each].messages]
     if missing:
         raise LearnedArmError("stream not recorded", where=folder, got=missing, allowed=sorted(reader.topics))
-    messages_hash, track, joints_ns = _survey(reader, contract, topic)
-    stated = load_episode(folder).messages_hash
+    episode = load_episode(folder)
+    messages_hash, said, joints_ns = _survey(reader, contract, topic or SENT, episode)
+    stated, track = episode.messages_hash, said if topic is not None else None
     if messages_hash != stated:
         raise LearnedArmError("bag is not the one that was recorded", where=folder, got=messages_hash, allowed=stated)
     if topic is not None and track is None:
@@ -98,15 +115,15 @@ def read_episode_ticks(folder: str | Path, contract: Contract, images: bool = Tr
         raise LearnedArmError("episode too long", where=folder, got=got, allowed="6 h")
     sampler.sample(reader, ticks_between(first_ns, last_ns, contract.period_ns))
     try:
-        return _assemble(sampler, track, contract, messages_hash)
+        return _assemble(sampler, track, said, contract, messages_hash)
     except LearnedArmError as error:
         raise LearnedArmError(error.what, where=folder, got=error.got, allowed=error.allowed) from error
 
 
 def _survey(
-    reader: BagReader, contract: Contract, topic: str | None
+    reader: BagReader, contract: Contract, topic: str, episode: Episode
 ) -> tuple[str, TargetTrack | None, tuple[int, int]]:
-    """Identity of the bag, its targets, and the stamps between which joints were measured."""
+    """Identity of the bag, the targets of a topic, and the stamps between which joints were measured."""
     digest = MessagesHash()
     collector = TargetCollector(contract.robot.joints)
     joints_topic = contract.robot.joint_states[0].topic
@@ -117,7 +134,8 @@ def _survey(
             collector.add(cdr.read_joint_state(message.data))
         elif message.topic == joints_topic:
             stamps.append(cdr.header_stamp_ns(message.data))
-    track = collector.track(round(contract.state_max_age_s * _SECOND_NS))
+    complete = topic in episode.streams and episode.streams[topic].lost == 0
+    track = collector.track(round(contract.state_max_age_s * _SECOND_NS), complete)
     return digest.hexdigest(), track, (min(stamps), max(stamps))
 
 
@@ -179,7 +197,10 @@ class _Sampler:
         return AlignedTick(tick.tick_ns, {name: replace(each, raw=None) for name, each in tick.samples.items()})
 
 
-def _assemble(sampler: _Sampler, track: TargetTrack | None, contract: Contract, messages_hash: str) -> EpisodeTicks:
+def _assemble(
+    sampler: _Sampler, track: TargetTrack | None, said: TargetTrack | None, contract: Contract, messages_hash: str
+) -> EpisodeTicks:
+    """Ticks with their targets from a track, or from what was measured where there is none; `said`: who commanded."""
     ticks, period_ns, dof = sampler.ticks, contract.period_ns, contract.robot.dof
     times = np.array([tick.tick_ns for tick in ticks], dtype=np.int64)
     seen = np.array([isinstance(tick, AlignedTick) for tick in ticks], dtype=bool)
@@ -187,7 +208,8 @@ def _assemble(sampler: _Sampler, track: TargetTrack | None, contract: Contract, 
     if seen.any():
         measured[seen] = np.stack(sampler.measured)
         if track is None:
-            track = TargetTrack(times[seen], measured[seen], int(times[seen][-1]), 0)
+            unnamed, never = np.zeros(seen.sum(), np.int64), np.zeros(seen.sum(), bool)
+            track = TargetTrack(times[seen], measured[seen], unnamed, never, int(times[seen][-1]), 0)
     if track is None:
         raise LearnedArmError("no tick with an observation", got=_reasons(ticks), allowed="every stream at the ticks")
     # The offset reaches past the last command at the end; what is held there is in force by definition.
@@ -195,6 +217,9 @@ def _assemble(sampler: _Sampler, track: TargetTrack | None, contract: Contract, 
     beyond = label_times > track.last_ns
     commanded, commanded_known = track.at(times)
     targets, targets_known = track.at(np.minimum(label_times, track.last_ns))
+    sources = np.zeros(len(ticks), np.int64)
+    if said is not None:
+        sources = said.sources_at(np.minimum(label_times, track.last_ns))
     stopped = track.stopped_at_end(period_ns) and is_still(measured[seen][-2:], period_ns)
     known = commanded_known & targets_known
     good = seen & known & (~beyond | stopped)
@@ -222,6 +247,7 @@ def _assemble(sampler: _Sampler, track: TargetTrack | None, contract: Contract, 
         measured=measured[keep],
         commanded=commanded[keep],
         targets=targets[keep],
+        sources=sources[keep],
         images={name: np.stack(frames[before : before + len(aligned)]) for name, frames in sampler.images.items()},
         stamps_ns={
             stream: np.array([tick.samples[stream].stamp_ns for tick in aligned], dtype=np.int64)

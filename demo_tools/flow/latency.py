@@ -33,9 +33,8 @@ class Condition:
         return f"{self.added_latency_ms:g}ms_{'compensated' if self.compensate else 'late'}"
 
 
-CONDITIONS = (
-    Condition(0.0),
-    *(Condition(delay_ms, compensate) for compensate in (True, False) for delay_ms in (100.0, 200.0, 300.0)),
+CONDITIONS = tuple(
+    Condition(delay_ms, compensate) for compensate in (True, False) for delay_ms in (0.0, 100.0, 200.0, 300.0)
 )
 
 

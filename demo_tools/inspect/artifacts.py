@@ -10,6 +10,8 @@ from typing import Any
 from data_recorder.bag_reader import BagReader
 from data_recorder.episode_writer import load_draft
 from data_recorder.identity import MessagesHash
+from data_recorder.takeovers import Takeovers
+from data_recorder.topics import SENT
 from demo_tools.dataset.manifest import SPLITS, Manifest
 from demo_tools.replay.verdict import Verdict
 from learned_arm.contract import Contract
@@ -30,8 +32,8 @@ _RUN_PARTS = (
 )
 
 
-def bag(path: Path) -> dict[str, Any]:
-    """A rosbag2 bag: topics, times, and the hash of its messages."""
+def bag(path: Path, takeovers: Takeovers | None = None) -> dict[str, Any]:
+    """A rosbag2 bag: topics, times, and the hash of its messages; `takeovers` is shown its commands."""
     reader = BagReader(path)
     digest = MessagesHash()
     first_ns, last_ns, payload = None, 0, 0
@@ -40,6 +42,8 @@ def bag(path: Path) -> dict[str, Any]:
         first_ns = message.log_time_ns if first_ns is None else min(first_ns, message.log_time_ns)
         last_ns = max(last_ns, message.log_time_ns)
         payload += len(message.data)
+        if takeovers is not None and message.topic == SENT:
+            takeovers.add(message.data)
     return {
         "kind": "rosbag2 bag (MCAP)",
         "path": str(path),
@@ -55,13 +59,18 @@ def bag(path: Path) -> dict[str, Any]:
 def episode(path: Path) -> dict[str, Any]:
     """An episode: its outcome, its bag checked against its identity, and the statements about it."""
     found = load_episode(path)
-    content = bag(path)
+    takeovers = Takeovers()
+    content = bag(path, takeovers)
     if content["messages_hash"] != found.messages_hash:
         raise LearnedArmError(
             "bag is not the one that was recorded",
             where=path,
             got=content["messages_hash"],
             allowed=found.messages_hash,
+        )
+    if takeovers.found != found.interventions:
+        raise LearnedArmError(
+            "interventions are not those of the bag", where=path, got=found.interventions, allowed=takeovers.found
         )
     verdict = Verdict.load(path)
     return {
@@ -78,6 +87,10 @@ def episode(path: Path) -> dict[str, Any]:
         "lost_messages": found.lost_messages,
         "losses_uncounted": ", ".join(found.uncounted) or None,
         "replay": f"{verdict.verdict}: {verdict.reason}".rstrip(": ") if verdict is not None else "none",
+        "interventions": [
+            f"{each.source} for {(each.end_ns - each.start_ns) / 1e9:.2f} s, {each.start_ns} to {each.end_ns}"
+            for each in found.interventions
+        ],
         "contract": contract_line(found.loaded_contract),
         "lineage": {
             "messages_hash": f"{found.messages_hash} (matches the bag)",
@@ -123,6 +136,9 @@ def dataset(path: Path) -> dict[str, Any]:
         **{f"{split} episodes": len(manifest.indices(split)) for split in SPLITS},
         "replay verdicts": _counted(each.verdict for each in manifest.episodes),
         "unreplayed allowed": manifest.allow_unreplayed,
+        "frames by source": _shares(manifest.frames_by_source),
+        "frames left out": _shares(manifest.left_out) or "none",
+        "frames of the policy allowed": manifest.policy_frames,
         "refused": len(manifest.refused),
         "contract": contract_line(contract),
         "video codec": manifest.codec,
@@ -180,6 +196,10 @@ def contract_line(contract: Contract) -> str:
     action = contract.action
     labels = f"{action.source} as {action.representation}"
     return f"{contract.task} on {contract.robot.name}, {contract.rate_hz} Hz, {labels}"
+
+
+def _shares(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 def _counted(values: Any) -> str:

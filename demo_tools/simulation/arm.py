@@ -8,9 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_tools.simulation import kinematics, scene
-from demo_tools.simulation.controllers import CONTROLLERS, Controller, ForwardPosition, JointTrajectory
-from demo_tools.simulation.judge import Judge, Situation
+from demo_tools.simulation import cue, kinematics, scene
+from demo_tools.simulation.controllers import (
+    CONTROLLERS,
+    Controller,
+    ForwardPosition,
+    ForwardVelocity,
+    JointTrajectory,
+)
+from demo_tools.simulation.cue import Cue
+from demo_tools.simulation.judge import TASKS, Judge, Situation
 from demo_tools.simulation.kinematics import ARM_JOINTS
 from demo_tools.simulation.mj import mujoco
 from demo_tools.simulation.scene import GRIPPER_JOINT
@@ -36,17 +43,39 @@ class CubePose:
 
 @dataclass(frozen=True)
 class Start:
-    """An initial state: joint positions in the robot's order, and the cube."""
+    """An initial state.
+
+    Attributes:
+        position_rad: Joint positions in the robot's order.
+        cube: The cube; in a task with pads, the one that is meant.
+        cue: Pads and cue, None in a task without.
+    """
 
     position_rad: Array
     cube: CubePose
+    cue: Cue | None = None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What there is to draw, by value: a renderer may work on it while the simulation goes on.
+
+    Attributes:
+        qpos: MuJoCo's own positions.
+        pads_m: Places of the pads, shape (n, 3); none in a task without.
+        lamps: Colours of the lamps, RGB in [0, 1], shape (n, 3).
+    """
+
+    qpos: Array
+    pads_m: Array
+    lamps: Array
 
 
 def sample_start(contract: Contract, seed: int) -> Start:
     """The initial state that a seed names.
 
     The cube lies anywhere on 20 x 30 cm with a yaw of +-45 degrees, the tool starts up to 5 cm from home
-    along each axis.
+    along each axis. For pads and cue see `sample_cue`.
     """
     rng = np.random.default_rng(seed)
     xy_m = np.add(SPAWN_CENTRE_M, rng.uniform(-0.5, 0.5, 2) * SPAWN_SIZE_M)
@@ -56,20 +85,28 @@ def sample_start(contract: Contract, seed: int) -> Start:
     tool = kinematics.tool0_in_base(position_rad[arm])
     tool[:3, 3] += rng.uniform(-START_OFFSET_M, START_OFFSET_M, 3)
     position_rad[arm] = kinematics.inverse(tool, position_rad[arm])
+    rule = TASKS.get(contract.task)
+    if rule is not None and rule.things == "pads":
+        shown = cue.sample_cue(seed)
+        return Start(position_rad, _pad_pose(shown.pads_m[shown.cued]), shown)
     quaternion = np.array([np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)])
     return Start(position_rad, CubePose(np.array([*xy_m, scene.CUBE_M / 2]), quaternion))
 
 
+def _pad_pose(centre_m: Array) -> CubePose:
+    return CubePose(np.array(centre_m), np.array([1.0, 0.0, 0.0, 0.0]))
+
+
 class ArmSimulation:
-    """A UR5e with a gripper, a table and a cube, advanced by `step`.
+    """A UR5e with a gripper, a table and the things of a task, advanced by `step`.
 
     Deterministic: the same state and the same commands give bit-equal trajectories. Time only grows, also
         over resets.
 
     Args:
         contract: Robot and task; the robot must have the UR5e's joints and the gripper's.
-        controllers: Kind of controller by group; by default the one that the robot's command adapter speaks
-            to.
+        controllers: Kind of controller by the group that owns it; by default the one that the robot's command
+            adapter speaks to.
 
     Raises:
         LearnedArmError: Another robot, an unknown task, camera or controller.
@@ -87,15 +124,17 @@ class ArmSimulation:
         self.contract = contract
         self.joints = robot.joints
         self.controllers: dict[str, Controller] = {}
-        for group in robot.groups:
-            kind = (controllers or {}).get(group.name, group.command.adapter)
+        self._places: dict[str, list[int]] = {}
+        for each in robot.controllers:
+            owner = each.groups[0]
+            kind = (controllers or {}).get(owner, each.command.adapter)
             if kind not in CONTROLLERS:
-                raise LearnedArmError(
-                    "unknown controller", where=group.name, got=kind, allowed=list(CONTROLLERS)
-                )
-            self.controllers[group.name] = CONTROLLERS[kind](group.joints)
-        self.model = scene.build_model()
+                raise LearnedArmError("unknown controller", where=owner, got=kind, allowed=list(CONTROLLERS))
+            self.controllers[owner] = CONTROLLERS[kind](each.joints)
+            self._places[owner] = list(each.places)
         self.judge = Judge(contract.task)
+        self._has_pads = self.judge.rule.things == "pads"
+        self.model = scene.build_model(self.judge.rule.things)
         self.now_ns = FIRST_STAMP_NS
         self._data = mujoco.MjData(self.model)
         self._index_joints()
@@ -113,21 +152,30 @@ class ArmSimulation:
         self._to_model[self._gripper] = scene.finger_m(1.0)
         self._other_finger = int(model.joint(scene.FINGERS[1]).qposadr[0])
         self._fingers = [int(model.joint(name).qposadr[0]) for name in scene.FINGERS]
-        self._cube = int(model.joint("cube").qposadr[0])
-        self._cube_geom = model.geom("cube").id
+        self._cube = -1 if self._has_pads else int(model.joint("cube").qposadr[0])
+        self._cube_geom = -1 if self._has_pads else model.geom("cube").id
         self._pads = {model.geom(f"{name}_pad").id for name in scene.FINGERS}
 
     # -- states ----------------------------------------------------------------------------------------------
 
     def reset(self, seed: int) -> None:
         """Go to the initial state of a seed, at rest and holding; the clock goes on."""
-        start = sample_start(self.contract, seed)
+        self.place(sample_start(self.contract, seed))
+
+    def place(self, start: Start) -> None:
+        """Go to an initial state, at rest and holding; the clock goes on."""
         mujoco.mj_resetData(self.model, self._data)
         self._data.qpos[self._qpos] = start.position_rad * self._to_model
         self._data.qpos[self._other_finger] = self._data.qpos[self._fingers[0]]
-        self._data.qpos[self._cube : self._cube + 7] = [*start.cube.position_m, *start.cube.quaternion]
+        if start.cue is not None:
+            start.cue.place(self._data)
+        else:
+            self._put_cube(self._data.qpos, start.cube)
         self._data.ctrl[self._ctrl] = start.position_rad * self._to_model
         self._begin()
+
+    def _put_cube(self, qpos: Array, cube: CubePose) -> None:
+        qpos[self._cube : self._cube + 7] = [*cube.position_m, *cube.quaternion]
 
     def state(self) -> Array:
         """Everything that the physics depends on (mjSTATE_INTEGRATION), without the time."""
@@ -157,7 +205,7 @@ class ArmSimulation:
     def _begin(self) -> None:
         commanded = self._data.ctrl[self._ctrl] / self._to_model
         for group, controller in self.controllers.items():
-            controller.hold(commanded[self.contract.robot.slices[group]])
+            controller.hold(commanded[self._places[group]])
         self.judge.reset()
 
     def skip_to(self, now_ns: int) -> None:
@@ -170,16 +218,25 @@ class ArmSimulation:
             raise LearnedArmError(
                 "simulation time would run backward", got=now_ns, allowed=f"{self.now_ns} or later"
             )
+        for controller in self.controllers.values():
+            controller.skip(self.now_ns, now_ns)
         self.now_ns = now_ns
 
     # -- commands --------------------------------------------------------------------------------------------
 
     def set_position_targets(self, group: str, position_rad: Sequence[float] | Array) -> bool:
-        """Command a group's forward controller; False when it refused, see `controllers[group].error`."""
+        """Command a group's position controller; False when it refused, see `controllers[group].error`."""
         controller = self._controller(group)
         if not isinstance(controller, ForwardPosition):
             raise LearnedArmError("not a forward controller", where=group, got=type(controller).__name__)
-        return controller.command(position_rad)
+        return self._taken(controller.command(position_rad))
+
+    def set_speeds(self, group: str, speed_rad_s: Sequence[float] | Array) -> bool:
+        """Command a group's velocity controller; False when it refused, see `controllers[group].error`."""
+        controller = self._controller(group)
+        if not isinstance(controller, ForwardVelocity):
+            raise LearnedArmError("not a velocity controller", where=group, got=type(controller).__name__)
+        return self._taken(controller.command(self.now_ns, speed_rad_s))
 
     def set_trajectory(
         self,
@@ -194,13 +251,18 @@ class ArmSimulation:
         controller = self._controller(group)
         if not isinstance(controller, JointTrajectory):
             raise LearnedArmError("not a trajectory controller", where=group, got=type(controller).__name__)
-        return controller.command(
-            self.now_ns, names, stamp_ns, from_start_ns, positions_rad, velocities_rad_s
+        return self._taken(
+            controller.command(self.now_ns, names, stamp_ns, from_start_ns, positions_rad, velocities_rad_s)
         )
+
+    def _taken(self, taken: bool) -> bool:
+        if taken and self._has_pads:
+            cue.begin(self._data)
+        return taken
 
     def _controller(self, group: str) -> Controller:
         if group not in self.controllers:
-            raise LearnedArmError("no such joint group", got=group, allowed=list(self.controllers))
+            raise LearnedArmError("no such controller", got=group, allowed=list(self.controllers))
         return self.controllers[group]
 
     def step(self, dt_ns: int) -> None:
@@ -214,12 +276,14 @@ class ArmSimulation:
             raise LearnedArmError(
                 "not whole physics steps", got=dt_ns, allowed=f"multiples of {scene.PHYSICS_STEP_NS} ns"
             )
-        command = np.concatenate(
-            [self.controllers[each.name].at(self.now_ns) for each in self.contract.robot.groups]
-        )
+        command = np.empty(len(self.joints))
+        for group, controller in self.controllers.items():
+            command[self._places[group]] = controller.at(self.now_ns)
         self._data.ctrl[self._ctrl] = command * self._to_model
         mujoco.mj_step(self.model, self._data, steps)
         self.now_ns += dt_ns
+        if self._has_pads:
+            cue.pass_time(self._data, dt_ns)
         self.judge.see(self.now_ns, self._situation())
 
     # -- what sensors see ------------------------------------------------------------------------------------
@@ -237,14 +301,27 @@ class ArmSimulation:
         """Measured joint speeds in the robot's order, shape (dof,)."""
         return self._data.qvel[self._qvel] / self._to_model
 
-    @property
-    def qpos(self) -> Array:
-        """A copy of MuJoCo's own positions: what a renderer draws."""
-        return self._data.qpos.copy()
+    def sight(self, decoy: Start | None = None) -> Sight:
+        """What the cameras have before them.
+
+        Args:
+            decoy: Draw the cube, or pads and cue, of this initial state instead: an image of another state, with the
+                arm as it is.
+        """
+        qpos = self._data.qpos.copy()
+        if not self._has_pads:
+            if decoy is not None:
+                self._put_cube(qpos, decoy.cube)
+            return Sight(qpos, np.empty((0, 3)), np.empty((0, 3)))
+        shown = None if decoy is None else decoy.cue
+        pads_m = self._data.mocap_pos.copy() if shown is None else shown.pads_m
+        return Sight(qpos, pads_m, cue.lamps(self._data, shown))
 
     @property
     def cube(self) -> CubePose:
-        """Where the cube is."""
+        """Where the cube is; in a task with pads, the one that is meant."""
+        if self._has_pads:
+            return _pad_pose(self._data.mocap_pos[cue.cued_pad(self._data)])
         pose = self._data.qpos[self._cube : self._cube + 7].copy()
         return CubePose(pose[:3], pose[3:])
 
@@ -260,4 +337,7 @@ class ArmSimulation:
         pairs = self._data.contact.geom[: self._data.ncon]
         with_cube = pairs[(pairs == self._cube_geom).any(axis=1)] if len(pairs) else pairs
         touching = len(self._pads.intersection(with_cube.ravel().tolist()))
-        return Situation(self.tcp, jaw_m, self.cube.position_m, touching)
+        others_m = np.empty((0, 3))
+        if self._has_pads:
+            others_m = np.delete(self._data.mocap_pos, cue.cued_pad(self._data), axis=0)
+        return Situation(self.tcp, jaw_m, self.cube.position_m, touching, others_m)

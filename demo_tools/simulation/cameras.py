@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_tools.simulation import scene
-from demo_tools.simulation.arm import ArmSimulation, CubePose
+from demo_tools.simulation import cue, scene
+from demo_tools.simulation.arm import ArmSimulation, Sight
 from demo_tools.simulation.gl import missing_gl
 from demo_tools.simulation.mj import mujoco
 
@@ -16,7 +16,8 @@ from demo_tools.simulation.mj import mujoco
 class CameraRig:
     """The cameras of a contract on a simulated arm.
 
-    It draws from its own copy of the positions, so that looking never changes the physics.
+    It draws from its own copy of the positions, so that looking never changes the physics. The colours of the lamps
+    are set in the shared model, where the physics does not look.
 
     Raises:
         LearnedArmError: No OpenGL context can be made.
@@ -25,7 +26,8 @@ class CameraRig:
     def __init__(self, arm: ArmSimulation) -> None:
         self._model = arm.model
         self._data = mujoco.MjData(arm.model)
-        self._cube = int(arm.model.joint("cube").qposadr[0])
+        sight = arm.sight()
+        self._lamps = [arm.model.geom(name).id for name in cue.LAMPS[: len(sight.lamps)]]
         self._renderers: dict[tuple[int, int], Any] = {}
         self._sizes = {name: camera.size for name, camera in arm.contract.cameras.items()}
         for size in sorted(set(self._sizes.values())):
@@ -45,18 +47,17 @@ class CameraRig:
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         return renderer
 
-    def draw(self, name: str, qpos: NDArray[np.float64], decoy: CubePose | None = None) -> NDArray[np.uint8]:
+    def draw(self, name: str, sight: Sight) -> NDArray[np.uint8]:
         """The image of a camera, uint8 RGB of shape (height, width, 3).
 
         Args:
             name: Camera of the contract.
-            qpos: Positions to draw, see `ArmSimulation.qpos`.
-            decoy: Draw the cube here instead: an image of another state, with the arm as it is.
+            sight: What is before it, see `ArmSimulation.sight`.
         """
         scene.camera(name)
-        self._data.qpos[:] = qpos
-        if decoy is not None:
-            self._data.qpos[self._cube : self._cube + 7] = [*decoy.position_m, *decoy.quaternion]
+        self._data.qpos[:] = sight.qpos
+        self._data.mocap_pos[:] = sight.pads_m
+        self._model.geom_rgba[self._lamps, :3] = sight.lamps
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         renderer = self._renderers[self._sizes[name]]

@@ -1,4 +1,4 @@
-"""The two ros2_control controllers that the simulated arm offers, with the semantics of the real ones.
+"""The ros2_control controllers that the simulated arm offers, with the semantics of the real ones.
 
 Neither raises on a bad command, since a real controller does not: it keeps the last good command, and `error`
 says why the newest one was refused.
@@ -34,8 +34,11 @@ class Controller(Protocol):
         """Forget every command and hold a position: what activation does."""
         ...
 
+    def skip(self, from_ns: int, to_ns: int) -> None:
+        """The clock moves ahead without time passing for the arm."""
 
-class ForwardPosition:
+
+class _ForwardVector:
     """forward_command_controller: the newest vector is the command, for ever, without names or timeout.
 
     A vector with a non-finite entry is dropped. One of a wrong length is an error. Both leave the last
@@ -47,6 +50,25 @@ class ForwardPosition:
         self.error: str | None = None
         self._command = np.zeros(len(self.joints))
 
+    def skip(self, from_ns: int, to_ns: int) -> None:
+        """See `Controller.skip`."""
+
+    def _checked(self, command: Sequence[float] | Array) -> Array | None:
+        """The vector, or None with the reason in `error`."""
+        values = np.array(command, dtype=np.float64)
+        if values.shape != self._command.shape:
+            self.error = f"wrong length: got {values.size}, allowed {len(self.joints)}"
+            return None
+        if not np.isfinite(values).all():
+            self.error = "not finite: command dropped"
+            return None
+        self.error = None
+        return values
+
+
+class ForwardPosition(_ForwardVector):
+    """position_controllers/JointGroupPositionController: the vector is where the joints shall be."""
+
     def at(self, now_ns: int) -> Array:
         """See `Controller.at`."""
         return self._command
@@ -57,15 +79,41 @@ class ForwardPosition:
 
     def command(self, position_rad: Sequence[float] | Array) -> bool:
         """Take a vector of positions, rad; False when it was refused."""
-        values = np.array(position_rad, dtype=np.float64)
-        if values.shape != self._command.shape:
-            self.error = f"wrong length: got {values.size}, allowed {len(self.joints)}"
-            return False
-        if not np.isfinite(values).all():
-            self.error = "not finite: command dropped"
-            return False
-        self._command, self.error = values, None
-        return True
+        values = self._checked(position_rad)
+        if values is not None:
+            self._command = values
+        return values is not None
+
+
+class ForwardVelocity(_ForwardVector):
+    """velocity_controllers/JointGroupVelocityController before drives that keep a speed exactly.
+
+    The joints run on at the last speed until another one comes.
+    """
+
+    def __init__(self, joints: Sequence[str]) -> None:
+        super().__init__(joints)
+        self._position, self._since_ns = np.zeros(len(self.joints)), 0
+
+    def at(self, now_ns: int) -> Array:
+        """See `Controller.at`."""
+        return self._position + self._command * (max(now_ns - self._since_ns, 0) / 1e9)
+
+    def hold(self, position_rad: Array) -> None:
+        """See `Controller.hold`."""
+        self._position, self.error = np.array(position_rad, dtype=np.float64), None
+        self._command = np.zeros(len(self.joints))
+
+    def skip(self, from_ns: int, to_ns: int) -> None:
+        """See `Controller.skip`."""
+        self._position, self._since_ns = self.at(from_ns), to_ns
+
+    def command(self, now_ns: int, speed_rad_s: Sequence[float] | Array) -> bool:
+        """Take a vector of speeds, rad/s; False when it was refused."""
+        values = self._checked(speed_rad_s)
+        if values is not None:
+            self._position, self._since_ns, self._command = self.at(now_ns), now_ns, values
+        return values is not None
 
 
 class JointTrajectory:
@@ -90,6 +138,9 @@ class JointTrajectory:
     def at(self, now_ns: int) -> Array:
         """See `Controller.at`."""
         return self._sample(now_ns)[0]
+
+    def skip(self, from_ns: int, to_ns: int) -> None:
+        """See `Controller.skip`."""
 
     def command(
         self,
@@ -177,5 +228,9 @@ class JointTrajectory:
         return position, velocity / seconds
 
 
-CONTROLLERS = {"forward_position": ForwardPosition, "joint_trajectory": JointTrajectory}
+CONTROLLERS = {
+    "forward_position": ForwardPosition,
+    "forward_velocity": ForwardVelocity,
+    "joint_trajectory": JointTrajectory,
+}
 """Controller by the name of the command adapter that speaks to it."""

@@ -1,8 +1,8 @@
 """A scripted operator: plans motions of the tool and turns them into joint targets with mink.
 
-A plan is made once, from the measured joints and the cube, and then read tick by tick: asking twice for a
-tick gives the same targets. A seed varies it as a hand does: pace, height, detours, and where exactly the
-cube is taken.
+A plan is made once, from the measured joints and the cube (or the pad that is meant), and then read tick by tick:
+asking twice for a tick gives the same targets. A seed varies it as a hand does: pace, height, detours, and where
+exactly the cube is taken.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from demo_tools.simulation import scene
 from demo_tools.simulation.arm import CubePose
+from demo_tools.simulation.cue import GO_NS
 from demo_tools.simulation.judge import REACH_ABOVE_M
 from demo_tools.simulation.kinematics import ARM_JOINTS, rotation_z, tool0_in_base
 from demo_tools.simulation.mj import Model
@@ -82,7 +83,7 @@ class ScriptedExpert:
     """
 
     def __init__(self, contract: Contract, seed: int = 0) -> None:
-        planners = {"pick_cube": _pick, "reach_cube": _reach}
+        planners = {"pick_cube": _pick, "reach_cube": _reach, "reach_cued": _reach_cued}
         if contract.task not in planners:
             raise LearnedArmError(
                 "the scripted expert does not know this task", got=contract.task, allowed=list(planners)
@@ -166,6 +167,13 @@ def _reach(start: Array, cube: CubePose, rng: np.random.Generator) -> list[Waypo
     ]
 
 
+def _reach_cued(start: Array, pad: CubePose, rng: np.random.Generator) -> list[Waypoint]:
+    """Keep still until the lamp has said go and a moment longer, then to the point above the pad, and stay there."""
+    reaction_s = rng.uniform(0.05, 0.25)
+    still = Waypoint(start, OPEN_RAD, GO_NS / 1e9 + reaction_s, np.zeros(3))
+    return [still, *_reach(start, pad, rng)]
+
+
 def _tcp(arm_rad: Array) -> Array:
     frame = tool0_in_base(arm_rad)
     frame[:3, 3] += TCP_M * frame[:3, 2]
@@ -234,8 +242,8 @@ def _progress(
 
 @cache
 def _arm_model() -> Model:
-    """The scene without its cube; shared, since it is never written to."""
-    return scene.build_model(cube=False)
+    """The scene without a task's things; shared, since it is never written to."""
+    return scene.build_model("none")
 
 
 class _InverseKinematics:

@@ -9,3 +9,5 @@ import mujoco as _mujoco
 mujoco: Any = _mujoco
 Model: TypeAlias = Any
 """An mjModel."""
+Data: TypeAlias = Any
+"""An mjData."""

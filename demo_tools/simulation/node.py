@@ -2,9 +2,9 @@
 
 With `use_sim_time` it runs in lock-step: it publishes a control tick's task topics, images, joint states and
 then /clock, and advances once the door has answered for that tick (/arm/sent, and one command on the topic of
-every group that it names). So no tick is ever late, however fast or slow the machine is, and without a door
-time stands still. Without `use_sim_time` it keeps real time: physics on a thread of its own, drawing on
-another.
+every controller whose joints it names). So no tick is ever late, however fast or slow the machine is, and
+without a door time stands still. Without `use_sim_time` it keeps real time: physics on a thread of its own,
+drawing on another.
 
 Header stamps lie on the multiples of the control period, images on those of the contract's tick. Time never
 turns back: in lock-step a reset moves it on to the next whole second.
@@ -12,6 +12,7 @@ turns back: in lock-step a reset moves it on to the next whole second.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -24,15 +25,16 @@ from trajectory_msgs.msg import JointTrajectory
 from demo_tools.simulation.pacing import LockStep, Pace, RealTime
 from demo_tools.simulation.world import World
 from learned_arm import cdr
+from learned_arm.command_spec import Controller
 from learned_arm.contract import load_contract
 from learned_arm.errors import LearnedArmError
-from learned_arm.robot import JointGroup
 from learned_arm.ros import qos
 from learned_arm.ros.node import is_lock_step, parameter, run
 
 _SECOND_NS = 1_000_000_000
 _TOPICS = {
     "forward_position": "/forward_position_controller/commands",
+    "forward_velocity": "/forward_velocity_controller/commands",
     "joint_trajectory": "/joint_trajectory_controller/joint_trajectory",
 }
 
@@ -44,7 +46,7 @@ class SimArmNode(Node):
         super().__init__("sim_arm_node")
         name = parameter(self, "contract", "pick_cube", "contract (name or YAML path)", read_only=True)
         robot = parameter(self, "robot", "", "another robot file than the contract names", read_only=True)
-        kinds = "forward_position or joint_trajectory; empty: as the robot file"
+        kinds = f"{', '.join(_TOPICS)}; empty: as the robot file"
         kind = parameter(self, "arm_controller", "", kinds, read_only=True)
         parameter(self, "reset_seed", -1, "initial state that ~/reset goes to; -1: none")
         # An empty list has no type of its own in ROS, hence dynamic typing.
@@ -53,12 +55,12 @@ class SimArmNode(Node):
         )
         self.declare_parameter("reset_state", [], state)
         parameter(
-            self, "decoy_seed", -1, "from the next ~/reset draw the cube where this seed puts it; -1: no"
+            self, "decoy_seed", -1, "from the next ~/reset draw the cube, or pads and cue, of this seed; -1: no"
         )
         contract = load_contract(name, robot or None)
         self._world = World(self, contract, {"arm": kind} if kind else {})
-        for group in contract.robot.groups:
-            self._subscribe(group, kind if group.name == "arm" else "")
+        for controller in contract.robot.controllers:
+            self._subscribe(controller, kind if controller.groups[0] == "arm" else "")
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._reset()
         pace = LockStep if is_lock_step(self) else RealTime
@@ -69,18 +71,20 @@ class SimArmNode(Node):
         """End the threads and free what drawing holds."""
         self._pace.close()
 
-    def _subscribe(self, group: JointGroup, kind: str) -> None:
-        topic = _TOPICS[kind] if kind else group.command.topic
-        if (kind or group.command.adapter) == "forward_position":
-            on_positions = partial(self._on_positions, group.name)
-            self.create_subscription(Float64MultiArray, topic, on_positions, qos.small(), raw=True)
-        else:
-            on_trajectory = partial(self._on_trajectory, group.name)
-            self.create_subscription(JointTrajectory, topic, on_trajectory, qos.small())
+    def _subscribe(self, controller: Controller, kind: str) -> None:
+        group, topic = controller.groups[0], _TOPICS[kind] if kind else controller.command.topic
+        adapter = kind or controller.command.adapter
+        if adapter == "joint_trajectory":
+            self.create_subscription(JointTrajectory, topic, partial(self._on_trajectory, group), qos.small())
+            return
+        arm = self._world.arm
+        take = arm.set_speeds if adapter == "forward_velocity" else arm.set_position_targets
+        on_vector = partial(self._on_vector, group, take)
+        self.create_subscription(Float64MultiArray, topic, on_vector, qos.small(), raw=True)
 
-    def _on_positions(self, group: str, raw: bytes) -> None:
+    def _on_vector(self, group: str, take: Callable[[str, np.ndarray], bool], raw: bytes) -> None:
         with self._world.lock:
-            taken = self._world.arm.set_position_targets(group, cdr.read_float64_array(raw))
+            taken = take(group, cdr.read_float64_array(raw))
         self._commanded(group, taken)
 
     def _on_trajectory(self, group: str, message: JointTrajectory) -> None:

@@ -6,14 +6,12 @@ import queue
 import threading
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from demo_tools.simulation.arm import CubePose
+from demo_tools.simulation.arm import Sight
 from demo_tools.simulation.cameras import CameraRig
 from demo_tools.simulation.world import World
 from learned_arm import cdr
@@ -80,7 +78,7 @@ class LockStep:
         self._fresh.clear()
         if self._world.on_tick:
             self._world.publish_task()
-            self._world.publish_images(self._rig, self._arm.now_ns, self._arm.qpos, self._world.decoy)
+            self._world.publish_images(self._rig, self._arm.now_ns, self._world.sight())
         self._world.publish_joints()
         self._world.publish_clock()
 
@@ -94,8 +92,9 @@ class LockStep:
     def _advance_when_answered(self) -> None:
         if self._answered is None:
             return
-        for group in self._world.contract.robot.groups:
-            if group.name not in self._fresh and any(joint in self._answered for joint in group.joints):
+        for controller in self._world.contract.robot.controllers:
+            asked = any(joint in self._answered for joint in controller.joints)
+            if asked and controller.groups[0] not in self._fresh:
                 return
         self._arm.step(self._world.control_ns)
         self._publish()
@@ -118,9 +117,7 @@ class RealTime:
 
     def __init__(self, node: Node, world: World) -> None:
         self._node, self._world, self._arm = node, world, world.arm
-        self._to_draw: queue.Queue[tuple[int, NDArray[np.float64], CubePose | None] | None] = queue.Queue(
-            maxsize=1
-        )
+        self._to_draw: queue.Queue[tuple[int, Sight] | None] = queue.Queue(maxsize=1)
         self._skipped_frames = 0
         self._ticker: GridTicker | None = None
         self._failure: LearnedArmError | None = None
@@ -163,7 +160,7 @@ class RealTime:
             if not world.on_tick:
                 return
             world.publish_task()
-            picture = (tick_ns, self._arm.qpos, world.decoy)
+            picture = (tick_ns, world.sight())
         try:
             self._to_draw.put_nowait(picture)
         except queue.Full:

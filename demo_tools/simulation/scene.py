@@ -1,4 +1,4 @@
-"""The simulated world as MJCF: a UR5e from its DH parameters, a gripper, a table, a cube and two cameras.
+"""The simulated world as MJCF: a UR5e from its DH parameters, a gripper, a table, two cameras, and a task's things.
 
 World frame = `base_link`: z up, x away from the robot, the table's top at z = 0. Every link's frame is its
 joint's frame (z is the axis), as in the URDF, so both come from the same numbers.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_tools.simulation import cue
 from demo_tools.simulation.kinematics import BASE_MASS_KG, UR5E, Joint
 from demo_tools.simulation.mj import Model, mujoco
 from learned_arm.errors import LearnedArmError
@@ -25,6 +26,7 @@ TCP_M = 0.145
 CUBE_M = 0.04
 PHYSICS_STEP_NS = 2_000_000
 
+_LAMP_PLACES_M = ((0.66, 0.06), (0.66, 0.21))
 _PAD_HALF_M = (0.005, 0.011, 0.035)
 _PALM_END_M = 0.09
 _LINK_RADIUS_M = {"upper_arm_link": 0.055, "forearm_link": 0.048}
@@ -90,12 +92,12 @@ def camera(name: str) -> SceneCamera:
     return CAMERAS[name]
 
 
-def build_model(cube: bool = True) -> Model:
-    """Compile the scene. Without the cube it is the model that inverse kinematics works on."""
-    return mujoco.MjModel.from_xml_string(scene_xml(cube))
+def build_model(things: str = "cube") -> Model:
+    """Compile the scene with the things of a task: `cube`, `pads`, or `none` for inverse kinematics."""
+    return mujoco.MjModel.from_xml_string(scene_xml(things))
 
 
-def scene_xml(cube: bool = True) -> str:
+def scene_xml(things: str = "cube") -> str:
     """The scene as MJCF text."""
     actuators = "\n".join(
         f'<position name="{joint.name}" joint="{joint.name}" kp="{kp}" kv="{kp * _SERVO_LAG_S}" '
@@ -105,6 +107,7 @@ def scene_xml(cube: bool = True) -> str:
     left, right = FINGERS
     return f"""<mujoco model="ur5e_sim">
 <compiler angle="radian" autolimits="true"/>
+<size nuserdata="{cue.USER_DATA if things == "pads" else 0}"/>
 <option timestep="{PHYSICS_STEP_NS / 1e9}" integrator="implicitfast"
  cone="elliptic" impratio="10" iterations="30"/>
 <statistic extent="1" center="0.4 0.1 0.2"/>
@@ -122,7 +125,7 @@ def scene_xml(cube: bool = True) -> str:
   <light directional="true" castshadow="false" pos="0 0 2" dir="-0.35 0.45 -0.85" diffuse="0.6 0.6 0.6"
   specular="0 0 0"/> <geom name="floor" class="visual" type="box" pos="0 0 -0.75" size="6 6 0.01" rgba="0.22
   0.25 0.28 1"/> <geom name="table" type="box" pos="0.35 0.1 -0.02" size="0.6 0.6 0.02" rgba="0.72 0.70 0.66
-  1"/> {_cameras("world")} {_cube() if cube else ""} <body name="base_link">
+  1"/> {_cameras("world")} {_THINGS[things]()} <body name="base_link">
     <inertial pos="0 0 0.05" mass="{BASE_MASS_KG}" diaginertia="0.01 0.01 0.01"/>
     <geom class="visual" type="cylinder" fromto="0 0 0 0 0 0.1" size="0.075" rgba="0.35 0.37 0.4 1"/>
     <body name="base" quat="0 0 0 1">
@@ -222,6 +225,23 @@ def _cube() -> str:
     half = CUBE_M / 2
     return f"""<body name="cube" pos="0.49 0.133 {half}"><freejoint name="cube"/>
 <geom name="cube" type="box" size="{half} {half} {half}" mass="0.06" rgba="0.78 0.11 0.09 1"/></body>"""
+
+
+def _pads() -> str:
+    """Discs that nothing moves or touches, and two lamps between them and the front camera."""
+    pads = "\n".join(
+        f'<body name="{name}" mocap="true"><geom class="visual" type="cylinder" rgba="0.30 0.28 0.26 1" '
+        f'size="0.04 {cue.PAD_THICK_M / 2}" pos="0 0 {-cue.PAD_THICK_M / 2}"/></body>'
+        for name in cue.PADS
+    )
+    lamps = "\n".join(
+        f'<geom name="{name}" class="visual" type="cylinder" size="0.035 0.01" pos="{x_m} {y_m} 0.01"/>'
+        for name, (x_m, y_m) in zip(cue.LAMPS, _LAMP_PLACES_M, strict=True)
+    )
+    return pads + lamps
+
+
+_THINGS = {"cube": _cube, "pads": _pads, "none": str}
 
 
 def _cameras(body: str) -> str:

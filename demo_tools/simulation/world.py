@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 
-from demo_tools.simulation.arm import ArmSimulation, CubePose, sample_start
+from demo_tools.simulation.arm import ArmSimulation, Sight, Start, sample_start
 from demo_tools.simulation.cameras import CameraRig
 from demo_tools.simulation.publishers import ArmPublishers
 from learned_arm.contract import Contract
@@ -24,7 +24,7 @@ class World:
         arm: The simulation.
         lock: Guards the simulation where threads share it.
         control_ns: Control period.
-        decoy: Where the cameras see the cube; None: where it is.
+        decoy: Initial state whose things the cameras see; None: those that are there.
     """
 
     def __init__(self, node: Node, contract: Contract, controllers: Mapping[str, str]) -> None:
@@ -32,7 +32,7 @@ class World:
         self.arm = ArmSimulation(contract, controllers)
         self.lock = threading.Lock()
         self.control_ns = contract.robot.control_period_ns
-        self.decoy: CubePose | None = None
+        self.decoy: Start | None = None
         self._out = ArmPublishers(node, contract)
 
     def reset(self, seed: int, state: Sequence[float] | NDArray[np.float64], decoy_seed: int) -> None:
@@ -45,7 +45,7 @@ class World:
             self.arm.restore(state)
         else:
             self.arm.reset(max(seed, 0))
-        self.decoy = sample_start(self.contract, decoy_seed).cube if decoy_seed >= 0 else None
+        self.decoy = sample_start(self.contract, decoy_seed) if decoy_seed >= 0 else None
 
     @property
     def on_tick(self) -> bool:
@@ -57,13 +57,15 @@ class World:
         stamp = messages.time_message(self.arm.now_ns)
         self._out.task(stamp, self.arm.judge.now, self.arm.cube, self.arm.state())
 
-    def publish_images(
-        self, rig: CameraRig, stamp_ns: int, qpos: NDArray[np.float64], decoy: CubePose | None
-    ) -> None:
+    def sight(self) -> Sight:
+        """What the cameras have before them now."""
+        return self.arm.sight(self.decoy)
+
+    def publish_images(self, rig: CameraRig, stamp_ns: int, sight: Sight) -> None:
         """Draw and publish what the cameras see."""
         stamp = messages.time_message(stamp_ns)
         for name, publisher in self._out.cameras.items():
-            publisher.publish(stamp, rig.draw(name, qpos, decoy))
+            publisher.publish(stamp, rig.draw(name, sight))
 
     def publish_joints(self) -> None:
         """Publish measured joints as of now."""

@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 from demo_tools.training.export import ExportedPolicy, export_policy
-from demo_tools.training.trainer import Recipe, TrainingResult, train
+from demo_tools.training.recipe import Recipe, known_recipe
+from demo_tools.training.trainer import TrainingResult, train
 
-__all__ = ["ExportedPolicy", "Recipe", "TrainingResult", "export_policy", "train"]
+__all__ = ["ExportedPolicy", "Recipe", "TrainingResult", "export_policy", "known_recipe", "train"]

@@ -24,7 +24,8 @@ class Chunks:
     Attributes:
         frame: Frame at which each chunk starts, shape (M,).
         labels: In the contract's representation, float32, shape (M, horizon, dof).
-        weight: 1 where a label was recorded or the arm stands still, 0 past the end of a motion, shape (M, horizon).
+        weight: 1 where a label was recorded or the arm stands still, 0 past the end of a motion and from where another
+            source commands on, shape (M, horizon).
     """
 
     frame: NDArray[np.int64]
@@ -38,7 +39,8 @@ class Chunks:
 def build_chunks(frames: Frames, episodes: list[int]) -> Chunks:
     """Chunks of some episodes, one for every frame that has its whole history.
 
-    Past the end of an episode the last target is repeated; it counts only when the arm had stopped there.
+    Past the end of an episode the last target is repeated; it counts only when the arm had stopped there and the policy
+    did not go on. From the first label of a chunk on that another source commanded, none counts.
 
     Raises:
         LearnedArmError: No episode has enough frames.
@@ -53,12 +55,15 @@ def build_chunks(frames: Frames, episodes: list[int]) -> Chunks:
         targets = frames.action[first:end].astype(np.float64)
         padded = np.concatenate([targets, np.repeat(targets[-1:], horizon, axis=0)])
         held = len(targets) > 1 and bool((np.abs(targets[-1] - targets[-2]) <= _STILL_RAD).all())
+        held = held and not frames.manifest.episodes[episode].handed_over
+        sources = np.concatenate([frames.source[first:end], np.repeat(frames.source[end - 1 : end], horizon)])
         counts = np.concatenate([np.ones(len(targets)), np.full(horizon, float(held))]).astype(np.float32)
         for at in range(contract.history - 1, len(targets)):
             frame = first + at
             reference = Reference(frames.state[frame].astype(np.float64), frames.commanded[frame].astype(np.float64))
             labels.append(codec.encode(padded[at : at + horizon], reference))
-            weights.append(counts[at : at + horizon])
+            same = np.logical_and.accumulate(sources[at : at + horizon] == sources[at])
+            weights.append(counts[at : at + horizon] * same)
             starts.append(frame)
     if not starts:
         got = f"{len(episodes)} episodes"

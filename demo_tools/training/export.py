@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from demo_tools.dataset.frames import Frames, load_frames
 from demo_tools.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 from demo_tools.training.data import build_chunks, observations
+from demo_tools.training.export_memory import (
+    MEMORY_IN,
+    MEMORY_OUT,
+    parity_over_episodes,
+    selftest_along,
+    walk_episodes,
+)
 from demo_tools.training.model import PolicyNetwork
+from demo_tools.training.recurrent import RecurrentNetwork, make_network
 from demo_tools.training.trainer import network_shape
 from learned_arm.canonical import canonical_json, sha256_hex
 from learned_arm.contract import Contract
@@ -43,7 +51,8 @@ class ExportedPolicy:
     Attributes:
         path: The file.
         hash: SHA-256 of the file, which names the policy.
-        parity_max_abs: Largest difference between ONNX Runtime and torch on recorded observations, rad.
+        parity_max_abs: Largest difference between ONNX Runtime and torch on recorded observations, with memory on whole
+            recorded episodes, rad.
         lineage: Statement about it, also written beside it.
     """
 
@@ -74,13 +83,10 @@ def export_policy(training: Path, dataset: Path, out: Path) -> ExportedPolicy:
     trained_on, dataset_hash = content["dataset_hash"], frames.manifest.hash
     if trained_on != dataset_hash:
         raise LearnedArmError("trained on another dataset", where=checkpoint, got=trained_on, allowed=dataset_hash)
-    network = PolicyNetwork(network_shape(contract))
+    network = make_network(network_shape(contract, content["recipe"]["memory"]))
     network.load_state_dict(content["average"])
     network.eval()
-    feed = recorded_observations(frames, _PARITY_CASES)
-    expected = run_torch(network, feed)
-    model = to_onnx(network, feed)
-    parity = parity_max_abs(model, feed, expected)
+    model, parity, selftest = _proved(network, frames)
     if not parity <= PARITY_LIMIT:
         raise LearnedArmError("export differs from torch", where=out, got=f"{parity:.3g}", allowed=f"{PARITY_LIMIT:g}")
     made_from = {"dataset": dataset_hash, "contract": contract.hash, "weights": _weights_hash(network)}
@@ -90,11 +96,9 @@ def export_policy(training: Path, dataset: Path, out: Path) -> ExportedPolicy:
         "torch": str(torch.__version__),
         "opset": OPSET,
     }
-    cases = slice(0, _SELFTEST_CASES)
-    selftest = SelfTest({name: values[cases] for name, values in feed.items()}, {ACTION: expected[cases]})
     metadata = {
         "contract": contract.canonical(),
-        "signature": _signature(contract),
+        "signature": _signature(contract, network),
         "lineage": {"kind": "policy", "made_from": made_from, "facts": facts},
         "selftest": selftest.to_json(),
     }
@@ -107,6 +111,21 @@ def export_policy(training: Path, dataset: Path, out: Path) -> ExportedPolicy:
     statement = Statement("policy", sha256_hex(data), made_from, facts)
     statement.save(out.with_suffix(".lineage.json"))
     return ExportedPolicy(out, statement.subject_hash, parity, statement)
+
+
+def _proved(network: PolicyNetwork, frames: Frames) -> tuple[onnx.ModelProto, float, SelfTest]:
+    """The graph, its largest difference from torch, and the self-test that torch's numbers make."""
+    if isinstance(network, RecurrentNetwork):
+        walk = walk_episodes(network, frames)
+        several = walk.labels.shape[1]
+        model = to_onnx(network, walk.at(0, walk.memory[0], several))
+        return model, parity_over_episodes(model, walk), selftest_along(walk, _SELFTEST_CASES)
+    feed = recorded_observations(frames, _PARITY_CASES)
+    expected = run_torch(network, feed)
+    model = to_onnx(network, feed)
+    cases = slice(0, _SELFTEST_CASES)
+    selftest = SelfTest({name: values[cases] for name, values in feed.items()}, {ACTION: expected[cases]})
+    return model, parity_max_abs(model, feed, expected), selftest
 
 
 def recorded_observations(frames: Frames, count: int) -> dict[str, NDArray[Any]]:
@@ -131,7 +150,10 @@ def to_onnx(network: PolicyNetwork, feed: dict[str, NDArray[Any]]) -> onnx.Model
     """
     # A copy in plain layout: the weights may lie channels-last, which only the training is faster for.
     plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    example = tuple(torch.from_numpy(np.ascontiguousarray(each[:2])) for each in feed.values())
+    example = tuple(torch.from_numpy(np.ascontiguousarray(each)) for each in feed.values())
+    outputs = [ACTION, MEMORY_OUT] if MEMORY_IN in feed else [ACTION]
+    # The batch lies where the framework puts it: second in the memory of a GRU.
+    axes = {name: {1 if name in (MEMORY_IN, MEMORY_OUT) else 0: "batch"} for name in (*feed, *outputs)}
     buffer: Any = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -140,8 +162,8 @@ def to_onnx(network: PolicyNetwork, feed: dict[str, NDArray[Any]]) -> onnx.Model
             example,
             buffer,
             input_names=list(feed),
-            output_names=[ACTION],
-            dynamic_axes={name: {0: "batch"} for name in (*feed, ACTION)},
+            output_names=outputs,
+            dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )
@@ -165,9 +187,18 @@ def parity_max_abs(model: onnx.ModelProto, feed: dict[str, NDArray[Any]], expect
     return worst
 
 
-def _signature(contract: Contract) -> dict[str, Any]:
-    inputs = {camera_input(name): f"camera:{name}" for name in contract.cameras}
-    return {"inputs": {**inputs, STATE: "state"}, "outputs": {ACTION: "labels"}, "recurrent": []}
+def _signature(contract: Contract, network: PolicyNetwork) -> dict[str, Any]:
+    inputs = {**{camera_input(name): f"camera:{name}" for name in contract.cameras}, STATE: "state"}
+    if not network.shape.memory:
+        return {"inputs": inputs, "outputs": {ACTION: "labels"}, "recurrent": []}
+    memory = {"input": MEMORY_IN, "output": MEMORY_OUT, "shape": [1, 1, network.shape.memory], "initial": 0.0}
+    return {
+        "inputs": {**inputs, MEMORY_IN: "recurrent"},
+        "outputs": {ACTION: "labels", MEMORY_OUT: "recurrent"},
+        "recurrent": [memory],
+        "reset": {"on": ["engage", "request"]},
+        "step_ticks": 1,
+    }
 
 
 def _weights_hash(network: PolicyNetwork) -> str:

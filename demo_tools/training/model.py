@@ -29,12 +29,14 @@ class Shape:
         history: Observations in a row, oldest first.
         dof: Joints.
         horizon: Labels in a chunk.
+        memory: Numbers carried from tick to tick; 0 for a network without.
     """
 
     cameras: dict[str, tuple[int, int]]
     history: int
     dof: int
     horizon: int
+    memory: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a checkpoint."""
@@ -103,12 +105,20 @@ class PolicyNetwork(nn.Module):
                 self.register_buffer(key, given.float().reshape(size))
         self.encoders = nn.ModuleList([CameraEncoder(size) for size in shape.cameras.values()])
         points = len(shape.cameras) * 2 * _CHANNELS[-1]
-        width = shape.history * (points + shape.dof)
+        self.seen_width = shape.history * (points + shape.dof)
+        width = self.seen_width + shape.memory
         layers: list[nn.Module] = []
         for _ in range(_LAYERS):
             layers += [nn.Linear(width, _HIDDEN), nn.ReLU()]
             width = _HIDDEN
         self.head = nn.Sequential(*layers, nn.Linear(width, shape.horizon * shape.dof))
+
+    def seen(self, images: list[Tensor], state: Tensor) -> Tensor:
+        """Points of all cameras and normalised joints, shape (B, seen_width); arguments as of `normalised`."""
+        batch = state.shape[0]
+        points = [encoder(each).reshape(batch, -1) for encoder, each in zip(self.encoders, images, strict=True)]
+        joints = ((state - self.state_mean) / self.state_std).reshape(batch, -1)
+        return torch.cat([*points, joints], dim=1)
 
     def normalised(self, images: list[Tensor], state: Tensor) -> Tensor:
         """Normalised labels, shape (B, horizon, dof): what the loss is taken on.
@@ -117,11 +127,12 @@ class PolicyNetwork(nn.Module):
             images: A camera each, float in [0, 1], shape (B * history, 3, height, width).
             state: rad, shape (B, history, dof).
         """
-        batch = state.shape[0]
-        seen = [encoder(each).reshape(batch, -1) for encoder, each in zip(self.encoders, images, strict=True)]
-        joints = ((state - self.state_mean) / self.state_std).reshape(batch, -1)
-        labels = self.head(torch.cat([*seen, joints], dim=1))
-        return labels.reshape(batch, self.shape.horizon, self.shape.dof)
+        labels = self.head(self.seen(images, state))
+        return labels.reshape(state.shape[0], self.shape.horizon, self.shape.dof)
+
+    def prepared(self, images: list[Tensor]) -> list[Tensor]:
+        """Images as they come, uint8 (B, history, height, width, 3), in the form that `normalised` takes."""
+        return [each.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0 for each in images]
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Labels in physical units, shape (B, horizon, dof).
@@ -131,5 +142,4 @@ class PolicyNetwork(nn.Module):
                 (B, history, dof).
         """
         *images, state = inputs
-        prepared = [each.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0 for each in images]
-        return self.normalised(prepared, state) * self.label_std + self.label_mean
+        return self.normalised(self.prepared(images), state) * self.label_std + self.label_mean

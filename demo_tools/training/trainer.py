@@ -1,7 +1,8 @@
 """Behaviour cloning: L1 on normalised action chunks, with a loss curve, checkpoints and a fixed seed.
 
-The recipe: AdamW at 1e-3 with a short warm-up and a cosine down to nothing, batches of 64, images shifted and dimmed,
-and an exponential moving average of the weights, which is what is exported.
+The recipe: AdamW at 1e-3 with a short warm-up and a cosine down to nothing, batches of 64 chunks or, with memory, of 8
+whole episodes, images shifted and dimmed (with memory not, see `known_recipe`), and an exponential moving average of
+the weights, which is what is exported.
 """
 
 from __future__ import annotations
@@ -11,56 +12,31 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from demo_tools.dataset.frames import Frames, load_frames
 from demo_tools.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, write_checkpoint
-from demo_tools.training.data import Augmentation, Chunks, build_chunks, normalisation, observations
-from demo_tools.training.model import PolicyNetwork, Shape
+from demo_tools.training.data import Chunks, build_chunks, normalisation
+from demo_tools.training.examples import Examples, SingleChunks
+from demo_tools.training.model import Shape
+from demo_tools.training.recipe import Recipe
+from demo_tools.training.recurrent import glance_scales, make_network
+from demo_tools.training.sequences import WholeEpisodes
 from learned_arm.contract import Contract
 from learned_arm.durable import write_json
 from learned_arm.errors import LearnedArmError
 
 LOSS_FILE = "loss.json"
 _WARM_UP = 50
+# Through many ticks a gradient may grow beyond all measure.
+_LARGEST_GRADIENT = 1.0
 
 Progress = Callable[[int, int, float], None]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that the weights depend on besides the dataset.
-
-    Attributes:
-        iterations: Batches to learn from.
-        seed: Of weights, batches and augmentation.
-        batch: Chunks in a batch.
-        learning_rate: At its peak.
-        weight_decay: Of AdamW.
-        ema: Decay of the moving average of the weights.
-        state_noise_rad: Noise on the joints that the network sees; the labels stay what they were.
-        augmentation: Of the images.
-    """
-
-    iterations: int = 2000
-    seed: int = 0
-    batch: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    ema: float = 0.998
-    state_noise_rad: float = 0.0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def __post_init__(self) -> None:
-        if self.iterations < 1 or self.batch < 1:
-            got = f"{self.iterations} iterations of {self.batch}"
-            raise LearnedArmError("nothing to train", got=got, allowed="1 or more")
 
 
 @dataclass(frozen=True)
@@ -164,12 +140,16 @@ class Trainer:
         self.frames, self.recipe, self.iteration = frames, recipe, 0
         self.curve: list[dict[str, float]] = []
         self.losses: list[float] = []
-        self.chunks = build_chunks(frames, frames.manifest.indices("train"))
+        chunks = build_chunks(frames, frames.manifest.indices("train"))
+        self.examples = self._examples(chunks)
         held_out = frames.manifest.indices("validation")
-        self.held_out = build_chunks(frames, held_out) if held_out else None
+        self.held_out = self._examples(build_chunks(frames, held_out)) if held_out else None
         torch.manual_seed(recipe.seed)
-        scales = {name: torch.from_numpy(values) for name, values in normalisation(frames, self.chunks).items()}
-        self.network = PolicyNetwork(network_shape(contract), scales).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        scales = {name: torch.from_numpy(values) for name, values in normalisation(frames, chunks).items()}
+        if recipe.memory:
+            scales |= glance_scales(frames, chunks.frame)
+        network = make_network(network_shape(contract, recipe.memory), scales)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
@@ -183,18 +163,21 @@ class Trainer:
         """
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, self.iteration])
-        picked = rng.integers(0, len(self.chunks), size=recipe.batch)
+        picked = rng.integers(0, len(self.examples), size=self.examples.batch)
         rate = recipe.learning_rate * schedule(max(self.iteration / recipe.iterations, time_share), self.iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        loss = self._loss(self.network, self.chunks, picked, rng)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value = 0.0
+        for part in self.examples.losses(self.network, picked, rng):
+            part.backward()
+            value += float(part.detach())
+        if self.recipe.memory:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         self.optimizer.step()
         self.iteration += 1
         self._update_average()
-        value = float(loss.detach())
         if not math.isfinite(value):
             where = f"iteration {self.iteration}"
             raise LearnedArmError("training diverged", where=where, got=value, allowed="a finite loss")
@@ -212,16 +195,18 @@ class Trainer:
             point["validation"] = validation
         self.curve.append(point)
 
-    def validate(self, most: int = 128) -> float | None:
-        """Loss of the averaged weights on validation chunks, evenly picked and not augmented; None without any."""
+    def validate(self) -> float | None:
+        """Loss of the averaged weights on validation examples, evenly picked and not augmented; None without any."""
         if self.held_out is None:
             return None
+        most = self.held_out.most_validated
         picked = np.unique(np.linspace(0, len(self.held_out) - 1, most).astype(np.int64))
         self.average.eval()
+        total = 0.0
         with torch.no_grad():
-            parts = _parts(picked, self.recipe.batch)
-            losses = [float(self._loss(self.average, self.held_out, part, None)) * len(part) for part in parts]
-        return sum(losses) / len(picked)
+            for some in _parts(picked, self.held_out.batch):
+                total += len(some) * sum(float(part) for part in self.held_out.losses(self.average, some, None))
+        return total / len(picked)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -256,27 +241,9 @@ class Trainer:
         self.optimizer.load_state_dict(content["optimizer"])
         self.iteration, self.curve, self.losses = content["iteration"], content["curve"], content["losses"]
 
-    def _loss(
-        self, network: PolicyNetwork, chunks: Chunks, picked: NDArray[np.int64], rng: np.random.Generator | None
-    ) -> Tensor:
-        """Mean absolute error of normalised labels that count; images are augmented where a generator is given."""
-        images, state = observations(self.frames, chunks.frame[picked])
-        augmentation = self.recipe.augmentation
-        prepared: list[Tensor] = []
-        for each in images.values():
-            if rng is not None:
-                each = augmentation.shifted(each, rng)
-            flat = torch.from_numpy(each).flatten(0, 1).permute(0, 3, 1, 2).float().div_(255.0)
-            if rng is not None and augmentation.brightness > 0:
-                gains = np.repeat(augmentation.gains(len(picked), rng), each.shape[1])
-                flat = flat.mul_(torch.from_numpy(gains).reshape(-1, 1, 1, 1)).clamp_(0.0, 1.0)
-            prepared.append(flat)
-        if rng is not None and self.recipe.state_noise_rad > 0:
-            state = (state + rng.normal(0.0, self.recipe.state_noise_rad, state.shape)).astype(np.float32)
-        predicted = network.normalised(prepared, torch.from_numpy(state))
-        wanted = (torch.from_numpy(chunks.labels[picked]) - network.label_mean) / network.label_std
-        weight = torch.from_numpy(chunks.weight[picked])[..., None]
-        return ((predicted - wanted).abs() * weight).sum() / (weight.sum() * predicted.shape[-1]).clamp_min(1.0)
+    def _examples(self, chunks: Chunks) -> Examples:
+        kind = WholeEpisodes if self.recipe.memory else SingleChunks
+        return kind(self.frames, chunks, self.recipe)
 
     def _update_average(self) -> None:
         # Early on a long memory would still hold the random weights of the start.
@@ -292,10 +259,10 @@ def schedule(share: float, iteration: int) -> float:
     return warm * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
-def network_shape(contract: Contract) -> Shape:
+def network_shape(contract: Contract, memory: int = 0) -> Shape:
     """The network's shape for a contract."""
     cameras = {name: camera.size for name, camera in contract.cameras.items()}
-    return Shape(cameras, contract.history, contract.robot.dof, contract.action.horizon)
+    return Shape(cameras, contract.history, contract.robot.dof, contract.action.horizon, memory)
 
 
 def _parts(values: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

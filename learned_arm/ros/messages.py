@@ -28,10 +28,14 @@ def doubles(values: NDArray[np.float64]) -> array:
     return array("d", np.ascontiguousarray(values, dtype=np.float64).tobytes())
 
 
-def joint_state(stamp_ns: int, names: Sequence[str], position_rad: NDArray[np.float64]) -> JointState:
+def joint_state(
+    stamp_ns: int, names: Sequence[str], position_rad: NDArray[np.float64], frame_id: str = ""
+) -> JointState:
     """A JointState with positions only."""
     message = JointState()
     message.header.stamp = time_message(stamp_ns)
+    if frame_id:
+        message.header.frame_id = frame_id
     message.name = list(names)
     message.position = doubles(position_rad)
     return message

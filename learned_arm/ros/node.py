@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
 _POLL_S = 0.1
+_SWITCH_S = 1e-4
 
 
 def parameter(node: Any, name: str, default: Any, description: str, *, read_only: bool = False) -> Any:
@@ -99,6 +101,11 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
             node.get_logger().warning(problem)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        # What a node is made of lives as long as it: looking through it again would stop it for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
+        # Nodes hand work from thread to thread, and the one that hands over soon holds the interpreter for nothing.
+        sys.setswitchinterval(_SWITCH_S)
         while not stopping and rclpy.ok() and not getattr(node, "finished", False):
             executor.spin_once(timeout_sec=_POLL_S)
         return int(getattr(node, "exit_status", 0))

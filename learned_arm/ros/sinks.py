@@ -1,44 +1,202 @@
-"""The one place where commands leave for controllers: one publisher a joint group, by its adapter."""
+"""The one place where commands leave for controllers: one sink a controller, by its adapter."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from learned_arm.robot import JointGroup, Robot
+from learned_arm.command_spec import ACTIONS, Controller, TrajectorySettings, VelocitySettings
+from learned_arm.commander import Command
+from learned_arm.robot import Robot
 from learned_arm.ros import messages, qos
-from learned_arm.timeline import at_point
+from learned_arm.velocity_law import VelocityLaw
 
-# A trajectory controller interpolates to the point; two periods bridge a late tick and still end soon without us.
-_TRAJECTORY_PERIODS = 2
-# Adapters whose controller goes on with the last command for ever when no other comes.
-HOLDS_THE_LAST = ("forward_position",)
+_SECOND_NS = 1_000_000_000
+_LAST_WORDS = Duration(seconds=0.2)
+
+
+class Sink(Protocol):
+    """What speaks to one controller."""
+
+    def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
+        """Pass on a command: the controller's joints in its order, shape (joints,), and what they are part of."""
+
+    def rest(self) -> None:
+        """A tick without a command: the door is closed."""
+
+    def halt(self) -> None:
+        """The process ends: leave the controller in a state that may last."""
+
+
+class PositionSink:
+    """forward_position: the newest position stays in force by itself."""
+
+    def __init__(self, node: Node, controller: Controller) -> None:
+        self._publisher = node.create_publisher(Float64MultiArray, controller.command.topic, qos.small())
+        self._message = Float64MultiArray()
+
+    def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
+        """See `Sink`."""
+        self._message.data = messages.doubles(sent_rad)
+        self._publisher.publish(self._message)
+
+    def rest(self) -> None:
+        """See `Sink`."""
+
+    def halt(self) -> None:
+        """See `Sink`."""
+
+
+class VelocitySink:
+    """forward_velocity: the newest speed stays in force for ever, so that the last word must be zero.
+
+    A stream ends at rest, which gives zero. While the door is closed zero is said once to a controller that may have
+    another speed from before: one that an earlier door, now dead, has left running.
+
+    Args:
+        node: Publishes.
+        controller: Whose joints.
+        limit_rad_s: Largest speeds of the controller's joints.
+        settled: Whether the controller is known to stand still, as in lock-step, where nothing moves without the door.
+    """
+
+    def __init__(self, node: Node, controller: Controller, limit_rad_s: NDArray[np.float64], settled: bool) -> None:
+        settings = controller.command.settings
+        assert isinstance(settings, VelocitySettings)
+        self._law = VelocityLaw(limit_rad_s, settings)
+        self._places = np.array(controller.places)
+        self._publisher = node.create_publisher(Float64MultiArray, controller.command.topic, qos.small())
+        self._message = Float64MultiArray()
+        self._zero = np.zeros(len(controller.joints))
+        self._settled = settled
+
+    def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
+        """See `Sink`."""
+        # Without a request the arm shall hold.
+        measured = command.measured_rad if command.requested_rad is not None else None
+        measured_rad = None if measured is None else measured[self._places]
+        speed = self._zero if command.speed_rad_s is None else command.speed_rad_s[self._places]
+        self._publish(self._law.command(speed, sent_rad, measured_rad))
+
+    def rest(self) -> None:
+        """See `Sink`."""
+        if not self._settled and self._publisher.get_subscription_count() > 0:
+            self._publish(self._zero)
+
+    def halt(self) -> None:
+        """See `Sink`."""
+        self._publish(self._zero)
+        # What is not acknowledged before the process ends may never arrive.
+        self._publisher.wait_for_all_acked(_LAST_WORDS)
+
+    def _publish(self, speed_rad_s: NDArray[np.float64]) -> None:
+        self._message.data = messages.doubles(speed_rad_s)
+        self._publisher.publish(self._message)
+        self._settled = not speed_rad_s.any()
+
+
+class TrajectorySink:
+    """joint_trajectory: a point a tick, to be reached a little later; without a next one the arm stops there."""
+
+    def __init__(self, node: Node, controller: Controller) -> None:
+        settings = controller.command.settings
+        assert isinstance(settings, TrajectorySettings)
+        self._publisher = node.create_publisher(JointTrajectory, controller.command.topic, qos.small())
+        self._velocities = np.array(controller.places) if settings.velocities else None
+        self._point = JointTrajectoryPoint()
+        seconds, rest = divmod(round(settings.time_from_start_s * _SECOND_NS), _SECOND_NS)
+        self._point.time_from_start.sec, self._point.time_from_start.nanosec = seconds, rest
+        # Stamp 0 in the header means "start now" to the controller, whatever the two clocks say.
+        self._message = JointTrajectory(joint_names=list(controller.joints), points=[self._point])
+
+    def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
+        """See `Sink`."""
+        self._point.positions = messages.doubles(sent_rad)
+        if self._velocities is not None and command.speed_rad_s is not None:
+            self._point.velocities = messages.doubles(command.speed_rad_s[self._velocities])
+        self._publisher.publish(self._message)
+
+    def rest(self) -> None:
+        """See `Sink`."""
+
+    def halt(self) -> None:
+        """See `Sink`."""
+
+
+class ActionSink:
+    """gripper_command and parallel_gripper_command: positions become goals at a rate of their own."""
+
+    def __init__(self, node: Node, controller: Controller) -> None:
+        # Loaded only where it is wanted, because it needs a package that not every machine has.
+        from learned_arm.ros.gripper_sink import GripperSink
+
+        self.gripper = GripperSink(node, controller)
+
+    def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
+        """See `Sink`."""
+        self.gripper.see(float(sent_rad[0]))
+
+    def rest(self) -> None:
+        """See `Sink`."""
+        self.gripper.close()
+
+    def halt(self) -> None:
+        """See `Sink`."""
+        self.gripper.halt()
 
 
 class CommandSinks:
-    """Publishers of a robot's controllers. Only `arm_node` may have one."""
+    """All controllers of a robot. Only `arm_node` may have them.
 
-    def __init__(self, node: Node, robot: Robot) -> None:
-        self._robot = robot
-        kinds = {"forward_position": Float64MultiArray, "joint_trajectory": JointTrajectory}
-        self._publishers = [
-            (group, node.create_publisher(kinds[group.command.adapter], group.command.topic, qos.small()))
-            for group in robot.groups
+    Args:
+        node: Publishes.
+        robot: Names the controllers.
+        lock_step: Whether the arm waits for every command.
+
+    Raises:
+        LearnedArmError: A gripper's action needs a package that is not installed.
+    """
+
+    def __init__(self, node: Node, robot: Robot, *, lock_step: bool = False) -> None:
+        self._halted = False
+        self._sinks = [
+            (np.array(each.places), self._make(node, robot, each, lock_step)) for each in robot.controllers
         ]
 
-    def send(self, stamp_ns: int, sent_rad: NDArray[np.float64]) -> None:
-        """Publish a command in joint order, shape (dof,), to every group."""
-        for group, publisher in self._publishers:
-            publisher.publish(self._message(group, stamp_ns, sent_rad[self._robot.slices[group.name]]))
+    @staticmethod
+    def _make(node: Node, robot: Robot, controller: Controller, lock_step: bool) -> Sink:
+        if controller.command.adapter in ACTIONS:
+            return ActionSink(node, controller)
+        if controller.command.adapter == "joint_trajectory":
+            return TrajectorySink(node, controller)
+        if controller.command.adapter == "forward_velocity":
+            return VelocitySink(node, controller, robot.limit("velocity_rad_s")[list(controller.places)], lock_step)
+        return PositionSink(node, controller)
 
-    def _message(
-        self, group: JointGroup, stamp_ns: int, position_rad: NDArray[np.float64]
-    ) -> Float64MultiArray | JointTrajectory:
-        if group.command.adapter == "forward_position":
-            return Float64MultiArray(data=messages.doubles(position_rad))
-        # Stamp 0 in the header means "start now" to the controller, whatever the two clocks say.
-        ahead_ns = _TRAJECTORY_PERIODS * self._robot.control_period_ns
-        return messages.targets(0, group.joints, at_point(ahead_ns, position_rad))
+    def send(self, command: Command) -> None:
+        """Pass one control tick on: what was sent to every controller, or that the door is closed."""
+        if self._halted:
+            return
+        for places, sink in self._sinks:
+            if command.sent_rad is None:
+                sink.rest()
+            else:
+                sink.send(command.sent_rad[places], command)
+
+    def halt(self) -> None:
+        """The process ends: speeds become zero, goals are brought to their end, and nothing is sent any more."""
+        self._halted = True
+        # What moves on by itself comes first.
+        for _, sink in sorted(self._sinks, key=lambda each: isinstance(each[1], ActionSink)):
+            sink.halt()
+
+    def status(self) -> dict[str, str]:
+        """What became of the goals of grippers, by group, for a status."""
+        grippers = [sink.gripper for _, sink in self._sinks if isinstance(sink, ActionSink)]
+        return {f"goals_{gripper.group}": gripper.status for gripper in grippers}

@@ -23,6 +23,7 @@ CONTRACT = load_contract("pick_cube")
 JOINTS, DOF = CONTRACT.robot.joints, CONTRACT.robot.dof
 HOME = np.array(CONTRACT.robot.home_rad)
 GOAL = HOME + 0.1
+FAR = HOME + np.array([0.8] * 6 + [0.6])
 SECOND_NS, CONTROL_NS, TICK_NS = 1_000_000_000, CONTRACT.robot.control_period_ns, CONTRACT.period_ns
 REVERSED = tuple(range(DOF))[::-1]
 
@@ -211,6 +212,15 @@ def ramp(start_ns: int, seconds: float = 0.5) -> Timeline:
     return Timeline(stamps, np.array([HOME, GOAL, GOAL]))
 
 
+def commanders(each: Bench) -> list[str]:
+    """Who commanded, in turn: one entry for every stretch of commands."""
+    found: list[str] = []
+    for view in each.sent:
+        if not found or view.frame_id != found[-1]:
+            found.append(view.frame_id)
+    return found
+
+
 def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(
     bench: Callable[..., Bench], patient: Path
 ) -> None:
@@ -241,6 +251,9 @@ def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(
     count = len(each.sent)
     each.spin(0.3)
     assert len(each.sent) == count
+    # Every command says who gave it; one last message without a name says that nobody does any more.
+    assert commanders(each) == ["policy", ""] and {view.frame_id for view in each.requested} == {"policy"}
+    assert [view.names for view in each.sent].index(()) == len(each.sent) - 1
 
 
 def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(
@@ -263,7 +276,7 @@ def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(
     each.publish_targets(stamp_ns, ("tail",), at_point(stamp_ns + TICK_NS, np.zeros(1)))
     each.wait(lambda: each.values["refused_targets"] == "2")
     assert each.values["state"] == "holding"
-    assert all((view.position == HOME).all() for view in each.sent) and each.requested == []
+    assert all((view.position == HOME).all() for view in each.sent if view.names) and each.requested == []
     stop()
     each.wait(lambda: each.values["state"] == "fault")
     assert "silent" in each.states[-1][0]
@@ -276,6 +289,102 @@ def test_in_real_time_bad_messages_are_refused_and_silence_is_a_fault(
     assert each.trigger("stop")[0]
     each.wait(lambda: each.values["state"] == "stopped")
     assert each.ask(each.sources["policy"].engage)[0] is False
+
+
+def test_in_real_time_a_person_takes_over_in_mid_motion_and_the_policy_is_not_heard(
+    bench: Callable[..., Bench], patient: Path
+) -> None:
+    each = bench(patient)
+    each.drive()
+    each.wait(lambda: each.values["state"] == "ready")
+    policy, teleop = each.sources["policy"], each.sources["teleop"]
+    assert each.ask(policy.engage)[0]
+
+    far = Timeline(each.now_ns + np.array([0, 2 * SECOND_NS, 20 * SECOND_NS]), np.array([HOME, FAR, FAR]))
+
+    def insist() -> None:
+        policy.send(each.now_ns, far)
+
+    insist()
+    each.wait(lambda: bool(each.sent) and bool((each.sent[-1].position > HOME + 0.05).all()))
+    # The policy goes on sending: it is neither heard nor counted as wrong.
+    stubborn = each.node.create_timer(0.05, insist)
+    assert each.ask(teleop.engage) == (True, "teleop engaged, taken from policy")
+    each.spin(0.3)
+    assert (each.values["holder"], each.values["state"]) == ("teleop", "holding")
+    first = next(index for index, view in enumerate(each.sent) if view.frame_id == "teleop")
+    path = np.array([view.position for view in each.sent])
+    steps = np.diff(path, axis=0)[first - 1 :]
+    speed = np.diff(path, axis=0)[first - 2]
+    # It brakes from the speed that it had, and stays: no step back, none further than the last.
+    assert (steps[0, :6] > 0).all() and (steps >= 0).all() and (steps[-1] == 0).all()
+    assert (steps <= 2.5 * speed).all() and (path[-1] < FAR).all()
+    now_ns = each.now_ns
+    teleop.send(now_ns, Timeline(now_ns + np.array([0, SECOND_NS]), np.array([path[-1], HOME])))
+    each.wait(lambda: each.values["state"] == "engaged")
+    each.spin(0.3)
+    assert each.ask(teleop.release) == (True, "released by teleop")
+    each.wait(lambda: not each.sent[-1].names)
+    # Nobody moves it now, whatever the policy sends, until the policy asks for the lease.
+    count = len(each.sent)
+    each.spin(0.3)
+    assert len(each.sent) == count and commanders(each) == ["policy", "teleop", ""]
+    assert (each.values["holder"], each.values["state"]) == ("", "ready")
+    assert each.values["refused_targets"] == "0"
+    assert each.ask(policy.engage) == (True, "policy engaged")
+    each.wait(lambda: commanders(each) == ["policy", "teleop", "", "policy"])
+    each.node.destroy_timer(stubborn)
+
+
+def test_in_lock_step_a_takeover_is_told_at_once_and_waits_for_the_new_holder(bench: Callable[..., Bench]) -> None:
+    each = bench(use_sim_time=True)
+    ticks = iter(SECOND_NS + k * CONTROL_NS for k in range(1000))
+    policy, teleop = each.sources["policy"], each.sources["teleop"]
+    each.tick(next(ticks))
+    assert each.ask(policy.engage)[0]
+
+    def run(count: int, source: str, timeline: Timeline) -> int:
+        """Control ticks in which a source answers, up to and without the answer to a tick of the contract."""
+        while True:
+            stamp_ns = next(ticks)
+            each.publish(stamp_ns)
+            if stamp_ns % TICK_NS == 0:
+                count -= 1
+                if count < 0:
+                    return stamp_ns
+                each.sources[source].send(stamp_ns, timeline)
+            each.answered(stamp_ns)
+
+    far = Timeline(SECOND_NS + np.array([0, 2 * SECOND_NS, 20 * SECOND_NS]), np.array([HOME, FAR, FAR]))
+    awaited_ns = run(6, "policy", far)
+    moved = each.sent[-1].position - each.sent[-2].position
+    assert (moved > 0).all()
+    # The door waits for the policy's answer, and says who holds the lease without waiting for the next step.
+    heard = len(each.states)
+    assert each.ask(teleop.engage)[0] and teleop.first_tick_ns == awaited_ns
+    each.wait(lambda: len(each.states) > heard and each.values["holder"] == "teleop", 0.15)
+    policy.send(awaited_ns, far)
+    each.spin(0.2)
+    assert each.sent[-1].stamp_ns < awaited_ns and each.values["refused_targets"] == "0"
+    back = Timeline(awaited_ns + np.array([0, SECOND_NS]), np.array([each.sent[-1].position, HOME]))
+    teleop.send(awaited_ns, back)
+    each.answered(awaited_ns)
+    awaited_ns = run(4, "teleop", back)
+    assert each.ask(teleop.release) == (True, "released by teleop")
+    # It was waiting for the person: nobody needs to answer now.
+    each.answered(awaited_ns)
+    policy.send(awaited_ns, far)
+    for _ in range(60):
+        each.tick(next(ticks))
+    assert each.sent[-1].names == () and commanders(each) == ["", "policy", "teleop", ""]
+    path = np.array([view.position for view in each.sent if view.names])
+    speed = np.diff(path, axis=0, prepend=path[:1]) / (CONTROL_NS / 1e9)
+    change = np.abs(np.diff(speed, axis=0)) / (CONTROL_NS / 1e9)
+    assert (change <= CONTRACT.robot.limit("acceleration_rad_s2") * (1 + 1e-6)).all()
+    assert each.values["holder"] == "" and each.values["state"] == "ready"
+    assert each.ask(policy.engage)[0]
+    run(2, "policy", far)
+    assert commanders(each)[-1] == "policy"
 
 
 class Switch:
@@ -341,7 +450,7 @@ def test_in_real_time_joint_states_of_another_time_disarm(
     each.publish(each.now_ns + off_ns, position=HOME + 1.0)
     each.wait(lambda: each.values["state"] == "stopped")
     assert words in each.states[-1][0] and each.values["time_faults"] == "1"
-    assert all((view.position == HOME).all() for view in each.sent)
+    assert all((view.position == HOME).all() for view in each.sent if view.names)
     each.drive()
     assert "clear_fault first" in each.ask(each.sources["policy"].engage)[1]
     assert each.trigger("clear_fault") == (True, "ready")

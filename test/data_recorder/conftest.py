@@ -95,11 +95,13 @@ def draft() -> Draft:
 
 
 @pytest.fixture
-def joint_state() -> Callable[[int, Sequence[str], Sequence[float]], bytes]:
+def joint_state() -> Callable[..., bytes]:
     """A sensor_msgs/msg/JointState as raw CDR, with positions only."""
 
-    def encode(stamp_ns: int, names: Sequence[str], positions: Sequence[float]) -> bytes:
-        body = struct.pack("<iI", stamp_ns // 10**9, stamp_ns % 10**9) + struct.pack("<I", 1) + b"\0" + bytes(3)
+    def encode(stamp_ns: int, names: Sequence[str], positions: Sequence[float], frame_id: str = "") -> bytes:
+        frame = frame_id.encode() + b"\0"
+        body = struct.pack("<iI", stamp_ns // 10**9, stamp_ns % 10**9) + struct.pack("<I", len(frame)) + frame
+        body += bytes(-len(body) % 4)
         body += struct.pack("<I", len(names))
         for name in names:
             text = name.encode() + b"\0"

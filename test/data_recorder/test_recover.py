@@ -15,9 +15,11 @@ from data_recorder.bag_reader import BagReader, messages_hash
 from data_recorder.episode_writer import DRAFT_FILE, RECORDING_SUFFIX, Draft, EpisodeWriter, Received
 from data_recorder.recover import RECOVERED, Salvage, recover
 from data_recorder.rosbag2_metadata import Topic
+from data_recorder.topics import SENT
 from learned_arm.contract import load_contract
 from learned_arm.episode import list_episodes
 from learned_arm.errors import LearnedArmError
+from learned_arm.interventions import Intervention
 
 CONTRACT = load_contract("pick_cube")
 STRING = ("string data\n", "")
@@ -64,6 +66,32 @@ def test_a_bag_cut_anywhere_gives_every_message_before_the_cut(unfinished, tmp_p
     assert episode.messages == len(saved) and set(episode.uncounted) == {m.topic for m in saved}
     assert json.loads((report.folder / "provenance.json").read_bytes()) == {"start": {"what": "snapshot"}}
     assert sorted(path.name for path in (tmp_path / "pick_cube").iterdir()) == [episode.name]
+
+
+def test_interventions_are_those_that_the_recorder_saw(tmp_path: Path, draft: Draft, joint_state) -> None:
+    stretches = [("policy", 20), ("teleop", 30), ("", 3), ("policy", 10), ("teleop", 12)]
+    sources = [source for source, count in stretches for _ in range(count)]
+    messages = []
+    for index, source in enumerate(sources):
+        stamp_ns, received_ns = 10**9 + index * 10**7, draft.start_ns + index * 10**7
+        data = joint_state(stamp_ns, ("joint",), (0.5,), source)
+        messages.append(Received(received_ns, SENT, data, received_ns, index))
+    messages.insert(25, Received(messages[25].received_ns, SENT, b"spoilt", draft.start_ns, 99))
+    found = []
+    for name, killed in (("20260131T120000Z-01234567", False), ("20260131T120000Z-89abcdef", True)):
+        writer = EpisodeWriter(tmp_path, replace(draft, name=name), CONTRACT, {}, STRING)
+        writer.add_topic(Topic(SENT, "sensor_msgs/msg/JointState", "std_msgs/Header header\n"))
+        writer.write(messages)
+        if killed:
+            # A second later, so that all of it was handed to the system.
+            writer.write([Received(draft.start_ns + 3 * 10**9, SENT, messages[-1].data, draft.start_ns, 100)])
+            writer.abandon()
+            recover(writer.folder)
+        else:
+            writer.finish("success", "", "", draft.start_ns + 10**9, {}, {}, {})
+        found.append(next(each for each in list_episodes(tmp_path) if each.name == name).interventions)
+    stamps = [10**9 + index * 10**7 for index in (20, 49, 63, 74)]
+    assert found[0] == found[1] == (Intervention("teleop", *stamps[:2]), Intervention("teleop", *stamps[2:]))
 
 
 def test_topics_keep_their_qos_and_type_hash(unfinished, topics: tuple[Topic, ...]) -> None:

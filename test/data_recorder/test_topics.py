@@ -22,12 +22,14 @@ def test_the_contract_the_door_and_every_source() -> None:
         "/gripper_position_controller/commands",
         "/arm/requested",
         "/arm/sent",
+        "/arm_node/status",
         "/arm/teleop/targets",
         "/arm/policy/targets",
         "/task/success",
         "/sim/state",
         "/robot_description",
         "/policy_node/ticks",
+        "/policy_node/status",
     ]
     selection = TopicSelection(CONTRACT)
     others = ["/clock", "/rosout", "/arm/a/b/targets", "/arm/targets", "/parameter_events", "/task/objects"]

@@ -20,10 +20,10 @@ from demo_tools.dataset.lerobot_v3 import _features
 from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
 from demo_tools.flow.stack import NODES
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
+from learned_arm.command_spec import ACTIONS, ADAPTERS, GripperSettings, TrajectorySettings, VelocitySettings
 from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, load_contract
 from learned_arm.episode import EPISODE_VERSION, Episode, InitialState, Stream
 from learned_arm.lineage import Statement
-from learned_arm.robot import ADAPTERS
 from learned_policy_node import signature_json
 from learned_policy_node.onnx_policy import ACTION, STATE
 from learned_policy_node.policy_file import METADATA
@@ -226,8 +226,18 @@ def test_robot_file() -> None:
     assert set(column(page, "key")) == {*robot, "driver", "moveit"}
     group = robot["groups"]["arm"]
     assert column(page, "group key") == list(group)
-    assert column(page, "limit") == list(group["limits"])
-    assert all(f"`{adapter}`" in page for adapter in ADAPTERS)
+    assert column(page, "limit") == [*group["limits"], "position_margin_rad"]
+    places = {f"{key}.{inner}" for key in ("kinematics", "clearance") for inner in robot[key]}
+    assert set(column(page, "place")) == places
+    listed = {row[0]: re.findall(r"\w+", row[3]) for row in rows(page, "adapter")}
+    assert list(listed) == list(ADAPTERS)
+    assert set(column(page, "command key")) == {key for keys in listed.values() for key in keys}
+    settings = {
+        "forward_velocity": VelocitySettings,
+        "joint_trajectory": TrajectorySettings,
+        **dict.fromkeys(ACTIONS, GripperSettings),
+    }
+    assert all(set(names(cls)) <= set(listed[adapter]) for adapter, cls in settings.items())
 
 
 def test_contract_file() -> None:
@@ -263,7 +273,7 @@ def test_dataset() -> None:
     features = _features(load_contract("pick_cube"))
     cameras = {key for key in features if key.startswith("observation.images.")}
     assert set(column(page, "feature")) == {*(set(features) - cameras), "observation.images.<camera>"}
-    stated = ["dataset", "content_hash", "task", "contract_hash", "frames", "split"]
+    stated = ["dataset", "content_hash", "task", "contract_hash", "frames", "frames_by_source", "split"]
     listed = {row[0]: row[1] for row in rows(page, "manifest key")}
     assert list(listed) == [*stated, *names(Manifest)]
     assert re.findall(r"`(\w+)`", listed["episodes"]) == names(DatasetEpisode)
@@ -279,7 +289,7 @@ def test_policy_file() -> None:
 def test_signature_and_sidecar() -> None:
     page = section("### Policy file")
     listed = {row[0]: row[1] for row in rows(page, "signature key")}
-    assert list(listed) == ["inputs", "outputs", "recurrent", "reset", "critic"]
+    assert list(listed) == ["inputs", "outputs", "recurrent", "reset", "step_ticks", "critic"]
     for key, cls in (("recurrent", Recurrent), ("reset", ResetRule), ("critic", CriticSettings)):
         assert [name for name in names(cls) if f"`{name}`" not in listed[key]] == []
     described = re.findall(r"^\| `([\w:<>]+)` \|", str(signature_json.__doc__), re.MULTILINE)

@@ -157,12 +157,13 @@ def assert_read(message: Message, raw: bytes) -> None:
         np.testing.assert_array_equal(view, np.array(fields["data"]))
         return
     assert view.stamp_ns == cdr.header_stamp_ns(raw) == stamp_of(fields["header"][1]["stamp"])
+    assert cdr.read_header(raw) == (view.stamp_ns, fields["header"][1]["frame_id"])
     if kind == IMAGE:
         assert view.frame_id == fields["header"][1]["frame_id"] and view.data == fields["data"]
         assert (view.height, view.width, view.step) == (fields["height"], fields["width"], fields["step"])
         assert (view.encoding, view.is_bigendian) == (fields["encoding"], bool(fields["is_bigendian"]))
     elif kind == JOINTS:
-        assert view.names == tuple(fields["name"])
+        assert view.names == tuple(fields["name"]) and view.frame_id == fields["header"][1]["frame_id"]
         for key in ("position", "velocity", "effort"):
             np.testing.assert_array_equal(getattr(view, key), np.array(fields[key]))
     else:
@@ -195,7 +196,7 @@ def test_a_message_cut_short_is_an_error(message: Message, data: st.DataObject) 
 
 def read_or_refuse(raw: bytes) -> None:
     """No reader raises anything but LearnedArmError."""
-    for read in (*READERS.values(), cdr.header_stamp_ns):
+    for read in (*READERS.values(), cdr.header_stamp_ns, cdr.read_header):
         with contextlib.suppress(LearnedArmError):
             read(raw)
 

@@ -467,7 +467,8 @@ def test_a_door_that_stood_still_begins_again_at_rest_and_armed_by_nobody(moving
     before = moving.sent[-1]
     assert not moving.door.safety.at_rest
     moving.now_ns += paused_ms * MS - PERIOD_NS
-    assert moving.step().sent_rad is None, "the controllers hold the last command by now"
+    # Said once more, so that a controller of speeds stands too; nothing moves.
+    np.testing.assert_array_equal(moving.step().sent_rad, before)
     assert moving.door.state is State.STOPPED and moving.door.holder is None
     assert moving.door.reason == f"the control loop stood still for {paused_ms} ms, allowed 100 ms"
     assert not any(command.sent_rad is not None for command in moving.run(0.5))
@@ -543,6 +544,7 @@ def test_whatever_sources_do_nobody_else_moves_the_arm_and_it_moves_smoothly(mom
                 path = []
                 continue
             assert command.requested_rad is None or arm.door.holder is not None
+            assert command.source == (arm.door.holder or "")
             path = [*path[-2:], command.sent_rad]
             speed = np.diff(path, axis=0) / (PERIOD_NS / 1e9)
             assert (np.abs(speed) <= LIMITS["velocity_rad_s"] * (1 + 1e-6)).all()

@@ -25,6 +25,7 @@ from learned_arm.episode import (
     save_episode,
 )
 from learned_arm.errors import LearnedArmError
+from learned_arm.interventions import Intervention
 
 CONTRACT = load_contract("pick_cube")
 START_NS = 1_770_000_000_123_456_789
@@ -64,7 +65,19 @@ def saved(root: Path, episode: Episode) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("changes", [{}, {"policy": "cd" * 32}, {"initial_state": None}, {"outcome": "failure"}])
+TAKEN_OVER = Intervention("teleop", 4_000, 9_000)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"policy": "cd" * 32},
+        {"initial_state": None},
+        {"outcome": "failure"},
+        {"interventions": (TAKEN_OVER, replace(TAKEN_OVER, start_ns=10_000, end_ns=10_000))},
+    ],
+)
 def test_what_is_saved_loads_equal(tmp_path: Path, changes: dict[str, object]) -> None:
     episode = sample(**changes)
     loaded = load_episode(saved(tmp_path, episode))
@@ -85,6 +98,8 @@ def test_what_is_saved_loads_equal(tmp_path: Path, changes: dict[str, object]) -
         ("end_ns", START_NS - 1, "ends before it starts"),
         ("start_ns", 1.5, "start_ns"),
         ("extra", 1, "unknown key"),
+        ("interventions", [{"source": "policy", "start_ns": 1, "end_ns": 2}], "interventions[0].source"),
+        ("interventions", [{"source": "teleop", "start_ns": 2, "end_ns": 1}], "ends before it starts"),
         ("streams", {"/x": {"type": "a/msg/B"}}, "missing key"),
         (
             "initial_state",
@@ -100,6 +115,14 @@ def test_a_wrong_entry_is_named_in_one_line(tmp_path: Path, key: str, value: obj
     with pytest.raises(LearnedArmError, match=re.escape(named)) as caught:
         load_episode(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_an_episode_from_before_interventions_were_noted_has_none(tmp_path: Path) -> None:
+    folder = saved(tmp_path, sample())
+    content = json.loads((folder / EPISODE_FILE).read_text())
+    assert content.pop("interventions") == []
+    (folder / EPISODE_FILE).write_text(json.dumps(content))
+    assert load_episode(folder) == sample()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"version": NaN}'])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -27,6 +28,7 @@ CONTRACT = load_contract("pick_cube")
 JOINTS = CONTRACT.robot.joints
 POSITIONS = np.linspace(-1.0, 0.8, len(JOINTS))
 SIZE = (96, 96)
+SIDES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
 def header() -> Any:
@@ -166,6 +168,54 @@ def test_history_is_oldest_first_and_whole() -> None:
         builder.build(ticks[:2])
 
 
+ENCODINGS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+
+
+@given(
+    pick=st.lists(st.integers(0, 5), min_size=2, max_size=9),
+    history=st.integers(1, 4),
+    encoding=st.sampled_from(list(ENCODINGS)),
+)
+def test_a_history_shows_what_each_image_shows_alone_whatever_images_it_shares_with_the_last(
+    pick: list[int], history: int, encoding: str
+) -> None:
+    """Of a slow camera several ticks choose the same message; after a gap none of the last ones is there."""
+    contract = replace(CONTRACT, history=history)
+    builder = ObservationBuilder(contract)
+    raws = [image(noise(12, 10, ENCODINGS[encoding], seed), encoding, 2) for seed in range(6)]
+    shared = [tick(ALL, list(POSITIONS), k, raw) for k, raw in enumerate(raws)]
+    kept = []
+    for k in range(len(pick)):
+        ticks = [shared[index] for index in (pick[: k + 1] * history)[-history:]]
+        observation = builder.build(ticks)
+        wanted = np.stack([decode_image(each.samples["camera:front"].raw, SIZE) for each in ticks])
+        kept.append((observation.images["front"], wanted))
+    for images, wanted in kept:
+        np.testing.assert_array_equal(images, wanted, "no observation is written again")
+        assert not images.flags.writeable
+
+
+def test_of_a_history_only_the_new_image_is_decoded() -> None:
+    builder = ObservationBuilder(replace(CONTRACT, history=3))
+    raws = [bytearray(image(noise(12, 10, seed=seed), "rgb8")) for seed in range(4)]
+    wanted = np.stack([decode_image(bytes(raw), SIZE) for raw in raws])
+    ticks = [tick(ALL, list(POSITIONS), k, raw) for k, raw in enumerate(raws)]  # pyright: ignore[reportArgumentType]
+    np.testing.assert_array_equal(builder.build(ticks[:3]).images["front"], wanted[:3])
+    for raw in raws[:3]:
+        raw[:] = bytes(len(raw))
+    np.testing.assert_array_equal(builder.build(ticks[1:]).images["front"], wanted[1:])
+
+
+@given(SIDES, st.sampled_from(list(ENCODINGS)), st.integers(0, 9))
+def test_an_image_is_written_where_it_is_wanted(sides: tuple[int, int], encoding: str, padding: int) -> None:
+    raw = image(noise(*sides, ENCODINGS[encoding]), encoding, padding)
+    for size in (SIZE, sides):
+        out = np.zeros((2, *size, 3), np.uint8)
+        decode_image(raw, size, out[1])
+        np.testing.assert_array_equal(out[1], decode_image(raw, size))
+        assert not out[0].any()
+
+
 def test_equal_digests_are_equal_observations() -> None:
     builder = ObservationBuilder(CONTRACT)
     one, again = (builder.build([tick(ALL, list(POSITIONS))]) for _ in range(2))
@@ -175,9 +225,6 @@ def test_equal_digests_are_equal_observations() -> None:
     changed = builder.build([tick(ALL, list(POSITIONS), picture=image(other, "rgb8"))])
     assert digest(one) == digest(again)
     assert len({digest(one), digest(turned), digest(changed)}) == 3
-
-
-SIDES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
 @given(SIDES, SIDES, st.integers(0, 9), st.integers(0, 99))

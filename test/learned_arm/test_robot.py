@@ -158,6 +158,8 @@ def test_the_joint_order_survives_canonical_json(groups: list[str], order: list[
     arm = robot["groups"]["arm"]
     arm["joints"] = [arm["joints"][index] for index in order]
     robot["group_order"] = groups
+    # Home goes by place, so that another order is another pose.
+    del robot["clearance"]
     made = parse_robot(robot, "made")
     assert made.joints == tuple(joint for group in groups for joint in robot["groups"][group]["joints"])
     assert parse_robot(json.loads(canonical_json(made.canonical())), "again").joints == made.joints

@@ -18,6 +18,7 @@ SHIPPED = load_robot("ur5e_sim").canonical()
 DT_S = 0.01
 ROUNDING = 5e-9  # rad/s, what the filter itself allows and what float64 positions cost over a short step
 RELATIVE = 1e-6
+NO_JERK_LIMIT = 1e12
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,10 @@ def filter_of(
         }
     }
     robot["group_order"], robot["home_rad"] = ["arm"], {"arm": [joint.low for joint in joints]}
+    del robot["kinematics"], robot["clearance"]
     made = SafetyFilter(parse_robot(robot, "made"))
+    # These laws are those of the limits that rank above jerk; test_jerk_law.py has the ones of jerk.
+    made.jerk = np.full(count, NO_JERK_LIMIT)
     made.start(np.array([joint.position_rad for joint in joints]))
     if not at_rest:
         made.velocity_rad_s = np.array([joint.velocity_rad_s for joint in joints])

@@ -33,7 +33,7 @@ def random_filter(random: np.random.Generator) -> SafetyFilter:
         tuple(zip(low.tolist(), (low + span).tolist(), strict=True)),
         tuple(velocity.tolist()),
         tuple(acceleration.tolist()),
-        (1.0,) * DOF,
+        (1e9,) * DOF,
         tuple(step.tolist()),
     )
     group = JointGroup("arm", joints, limits, CommandSpec("forward_position", "/commands"))

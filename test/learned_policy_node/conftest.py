@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,34 @@ from learned_arm.observation import Observation
 from learned_policy_node.selftest import SelfTest
 
 CASES = 3
+BENCH = Path(__file__).with_name("policy_bench.py")
+
+
+@pytest.fixture
+def bench(contract: Contract, ros_domain_id: int) -> Iterator[Any]:
+    """The robot around the nodes under test, see `policy_bench`."""
+    # Test folders are no packages: a helper beside the tests is loaded by its place.
+    spec = importlib.util.spec_from_file_location("policy_bench", BENCH)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    bench = module.Bench(contract, ros_domain_id)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def patient(contract: Contract, tmp_path: Path) -> tuple[Contract, Path]:
+    """The contract with ages of a second, and its file: a busy machine stalls a publisher longer than an arm does."""
+    value = contract.canonical()
+    for camera in value["observation"]["cameras"].values():
+        camera["max_age_s"] = 1.0
+    value["observation"]["state"]["max_age_s"] = 1.0
+    for source in value["robot"]["joint_states"]:
+        source["max_age_s"] = 1.0
+    file = tmp_path / "patient.yaml"
+    file.write_text(json.dumps(value))
+    return Contract.from_canonical(value), file
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +54,10 @@ def contract() -> Contract:
     return load_contract("pick_cube")
 
 
-def tiny_graph(contract: Contract, *, dark_is_short: bool = False, dark_is_nan: bool = False) -> onnx.GraphProto:
-    """action[k] = (k + 1) * mean(front) / 1e5 + mean(wrist) / 1e5 + state / 100, with means over all pixels.
+def tiny_graph(
+    contract: Contract, *, dark_is_short: bool = False, dark_is_nan: bool = False, shift: float = 0.0
+) -> onnx.GraphProto:
+    """action[k] = (k + 1) * mean(front) / 1e5 + mean(wrist) / 1e5 + state / 100 + shift, with means over all pixels.
 
     With `dark_is_nan` the output is NaN where the front image is darker than 20; with `dark_is_short` it has
     fewer steps where that is darker than 100.
@@ -49,6 +80,7 @@ def tiny_graph(contract: Contract, *, dark_is_short: bool = False, dark_is_nan: 
         "twenty": np.array(20.0, dtype=np.float32),
         "thousandth": np.array(1e-3, dtype=np.float32),
         "zero": np.array(0),
+        "shift_rad": np.array(shift, dtype=np.float32),
         "flat": np.array([-1]),
         "last": np.array(history - 1),
     }
@@ -68,7 +100,8 @@ def tiny_graph(contract: Contract, *, dark_is_short: bool = False, dark_is_nan: 
         ]
         front = "bright"
     nodes += [
-        helper.make_node("Mul", ["ramp", front], ["motion"]),
+        helper.make_node("Mul", ["ramp", front], ["moved_little"]),
+        helper.make_node("Add", ["moved_little", "shift_rad"], ["motion"]),
         helper.make_node("Mul", ["wrist", "small"], ["shift"]),
         helper.make_node("Add", ["motion", "shift"], ["moved"]),
         helper.make_node("Gather", ["observation.state", "last"], ["state"], axis=1),
@@ -133,7 +166,8 @@ def make_model(tmp_path: Path, contract: Contract) -> Callable[..., Path]:
                 front = inputs["observation.images.front"].astype(np.float64).mean(axis=(1, 2, 3, 4))[:, None, None]
                 ramp = np.arange(1, of.action.horizon + 1)[None, :, None] / 1e5
                 action = (action - ramp * front + ramp * np.sqrt(front - 20.0) * 1e-5).astype(np.float32)
-            selftest = SelfTest(inputs, {"action": action})
+            shift = np.float32(options.get("shift", 0.0))
+            selftest = SelfTest(inputs, {"action": action + shift})
         entries = {
             "contract": of.canonical(),
             "signature": {

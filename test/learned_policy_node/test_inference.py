@@ -20,13 +20,13 @@ class Echo:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self.resets = 0
+        self.resets: list[str | None] = []
         self.threads: set[int] = set()
         self.begun, self.goes_on = threading.Event(), threading.Event()
         self.goes_on.set()
 
-    def reset(self) -> None:
-        self.resets += 1
+    def reset(self, occasion: str | None = None) -> None:
+        self.resets.append(occasion)
 
     def act(self, observation: Observation) -> np.ndarray:
         self.threads.add(threading.get_ident())
@@ -37,9 +37,9 @@ class Echo:
         return np.full((2, 1), observation.tick_ns, np.float32)
 
 
-def request(tick_ns: int, episode: int = 0) -> Request:
+def request(tick_ns: int, **resets: int) -> Request:
     observation = Observation(tick_ns, {}, np.zeros((1, 1), np.float32))
-    return Request(episode, 0, observation, Reference(np.zeros(1), np.zeros(1)))
+    return Request({**resets}, 0, observation, Reference(np.zeros(1), np.zeros(1)))
 
 
 def taken(inference: Inference) -> Answer:
@@ -55,18 +55,65 @@ def test_an_answer_belongs_to_its_request_and_a_failure_comes_as_one(contract: C
     inference = kind(policy)
     try:
         assert inference.take() is None
-        for tick_ns, episode in ((3, 0), (4, 0), (5, 1), (6, 2), (7, 2)):
-            inference.submit(request(tick_ns, episode))
+        for tick_ns in (3, 4, 5):
+            inference.submit(request(tick_ns))
             answer = taken(inference)
             assert answer.labels is not None
             assert answer.labels[0, 0] == answer.request.observation.tick_ns == tick_ns
-        assert policy.resets == 2
         inference.submit(request(-1))
         failed = taken(inference)
         assert failed.labels is None
         assert str(failed.error) == "negative tick"
         assert (policy.threads == {threading.get_ident()}) == (kind is Inline)
         assert len(policy.threads) == 1
+    finally:
+        inference.close()
+
+
+@pytest.mark.parametrize("kind", [Inline, Worker])
+def test_a_policy_is_told_of_each_occasion_that_came_since_it_was_asked_last(contract: Contract, kind: type) -> None:
+    policy = Echo(contract)
+    inference = kind(policy)
+    told: list[list[str | None]] = []
+    try:
+        for resets in ({}, {"engage": 1}, {"engage": 1}, {"engage": 1, "request": 2}, {"engage": 3, "request": 3}):
+            policy.resets.clear()
+            inference.submit(request(1, **resets))
+            taken(inference)
+            told.append(list(policy.resets))
+    finally:
+        inference.close()
+    assert told == [[], ["engage"], [], ["request"], ["engage", "request"]]
+
+
+def test_an_occasion_outlives_a_request_that_was_replaced(contract: Contract) -> None:
+    policy = Echo(contract)
+    policy.goes_on.clear()
+    worker = Worker(policy)
+    try:
+        worker.submit(request(1))
+        assert policy.begun.wait(PATIENCE_S)
+        worker.submit(request(2, engage=1))
+        worker.submit(request(3, engage=1))
+        policy.goes_on.set()
+        while taken(worker).request.observation.tick_ns != 3:
+            pass
+        assert policy.resets == ["engage"]
+    finally:
+        policy.goes_on.set()
+        worker.close()
+
+
+@pytest.mark.parametrize("kind", [Inline, Worker])
+def test_an_answer_says_which_generation_gave_it(contract: Contract, kind: type) -> None:
+    generations = iter((0, 0, 1))
+    inference = kind(Echo(contract), 0, lambda: next(generations))
+    try:
+        found = []
+        for tick_ns in (1, -1, 3):
+            inference.submit(request(tick_ns))
+            found.append(taken(inference).generation)
+        assert found == [0, 0, 1]
     finally:
         inference.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,12 +31,12 @@ class Seeing:
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.seen: list[Observation] = []
-        self.resets = 0
+        self.resets: list[str | None] = []
         self.answer: np.ndarray | None = None
         self.on_act: Callable[[], object] = lambda: None
 
-    def reset(self) -> None:
-        self.resets += 1
+    def reset(self, occasion: str | None = None) -> None:
+        self.resets.append(occasion)
 
     def act(self, observation: Observation) -> np.ndarray:
         self.seen.append(observation)
@@ -216,6 +216,49 @@ def test_a_policy_that_fails_gives_nothing_and_is_a_fault(contract: Contract, la
     assert text in str(result.refusal)
 
 
+@pytest.mark.parametrize("step", [0, 1, 5])
+@pytest.mark.parametrize("added_ticks", [0, 2])
+def test_a_policy_that_gives_nan_at_some_step_gives_nothing_from_that_step_on(
+    contract: Contract, step: int, added_ticks: int
+) -> None:
+    """What was planned before it is not played on either: the plan is forgotten with the fault."""
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), inference=Inline(policy, added_ticks * PERIOD_NS))
+
+    def spoil() -> None:
+        if len(policy.seen) > step:
+            policy.answer = np.zeros((16, 7), np.float32)
+            policy.answer[3, 2] = np.nan
+
+    policy.on_act = spoil
+    faults = []
+    for tick in range(20, 40):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        assert np.isfinite(result.timeline.positions_rad).all()
+        faults.append(result.fault)
+        if result.fault:
+            assert result.timeline.empty
+            break
+    assert faults[-1]
+    assert len(policy.seen) == step + 1
+
+
+def test_a_policy_slower_than_its_chunk_never_moves_the_arm_and_says_why(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    horizon = contract.action.horizon
+    inference = Inline(policy, (horizon + 1) * PERIOD_NS)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), inference=inference)
+    for tick in range(20, 20 + 3 * horizon):
+        robot.tick(loop, tick * PERIOD_NS)
+        result = loop.step(tick * PERIOD_NS)
+        assert result.timeline.empty
+        assert not result.fault
+        assert "waiting for the first chunk" in str(result.refusal)
+    assert loop.late_steps == 2 * horizon
+    assert len(policy.seen) == 3
+
+
 def test_deltas_start_from_the_command_that_the_door_sent_and_go_on_from_the_own_plan(
     contract: Contract,
 ) -> None:
@@ -251,7 +294,7 @@ def test_a_reset_throws_a_running_step_away_and_forgets_the_streams(contract: Co
     assert loop.reached_tick_ns() is None
     robot.tick(loop, 21 * PERIOD_NS)
     assert not loop.step(21 * PERIOD_NS).timeline.empty
-    assert policy.resets == 1
+    assert policy.resets == [None]
 
 
 def test_beginning_again_at_the_same_tick_forgets_the_chunks_and_keeps_the_streams(
@@ -265,6 +308,80 @@ def test_beginning_again_at_the_same_tick_forgets_the_chunks_and_keeps_the_strea
     again = loop.step(20 * PERIOD_NS)
     assert loop.reached_tick_ns() == 20 * PERIOD_NS
     np.testing.assert_array_equal(first.timeline.positions_rad, again.timeline.positions_rad)
+
+
+def test_the_policy_hears_why_it_is_reset_and_each_occasion_once(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    told: list[list[str | None]] = []
+    for tick, occasions in enumerate((["engage"], [], ["request"], ["request", "engage", "engage"]), start=20):
+        for occasion in occasions:
+            loop.begin(occasion)
+        policy.resets.clear()
+        robot.tick(loop, tick * PERIOD_NS)
+        assert loop.step(tick * PERIOD_NS).asked
+        told.append(sorted(policy.resets, key=str))
+    assert told == [["engage"], [], ["request"], ["engage", "request"]]
+    policy.resets.clear()
+    loop.reset("request")
+    loop.reset()
+    robot.tick(loop, 24 * PERIOD_NS)
+    loop.step(24 * PERIOD_NS)
+    assert set(policy.resets) == {"request", None}
+
+
+def test_a_reset_during_a_tick_reaches_the_policy_with_the_next_tick_and_not_with_this_one(contract: Contract) -> None:
+    """Else the new memory would begin with what was seen before the reset."""
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS))
+    builder, build = loop._builder, loop._builder.build
+
+    def reset_meanwhile(ticks: Sequence[AlignedTick]) -> Observation:
+        loop.begin("engage")
+        return build(ticks)
+
+    robot.tick(loop, 20 * PERIOD_NS)
+    builder.build = reset_meanwhile
+    assert loop.step(20 * PERIOD_NS).timeline.empty
+    assert policy.resets == []
+    builder.build = build
+    robot.tick(loop, 21 * PERIOD_NS)
+    assert not loop.step(21 * PERIOD_NS).timeline.empty
+    assert policy.resets == ["engage"]
+
+
+def test_forgetting_drops_the_plan_and_every_chunk_but_not_the_memory(contract: Contract) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, RecedingHorizon(PERIOD_NS, 8))
+    robot.tick(loop, 20 * PERIOD_NS)
+    assert loop.step(20 * PERIOD_NS).asked
+    robot.tick(loop, 21 * PERIOD_NS)
+    assert not loop.step(21 * PERIOD_NS).asked
+    loop.forget()
+    robot.tick(loop, 22 * PERIOD_NS)
+    assert loop.step(22 * PERIOD_NS).asked
+    assert policy.resets == []
+
+
+def test_another_policy_is_asked_at_the_next_tick_and_meets_the_plan_within_the_bound(contract: Contract) -> None:
+    contract, bound = of(contract, "absolute"), 0.05
+    policy, robot, generation = Seeing(contract), Robot(contract), [0]
+    policy.answer = np.zeros((16, 7), np.float32)
+    inference = Inline(policy, 0, lambda: generation[0])
+    loop = PolicyLoop(policy, RecedingHorizon(PERIOD_NS, 8), Rules(max_jump_rad=bound), inference)
+    path = []
+    for tick in range(20, 40):
+        robot.tick(loop, tick * PERIOD_NS)
+        if tick == 23:
+            policy.answer, generation[0] = np.full((16, 7), 0.5, np.float32), 1
+            loop.ask_at_once()
+        result = loop.step(tick * PERIOD_NS)
+        assert result.asked == (tick in (20, 23, 31, 39))
+        path.append(result.timeline.positions_rad[0])
+    steps = np.abs(np.diff(path, axis=0))
+    assert steps.max() <= bound * (1 + 1e-9)
+    np.testing.assert_allclose(steps[2:12], bound)
+    np.testing.assert_allclose(path[-1], 0.5)
 
 
 def test_a_gap_in_the_ticks_empties_the_history(contract: Contract) -> None:
@@ -320,7 +437,7 @@ def test_a_reset_kills_the_chunk_in_flight(contract: Contract) -> None:
         asked.append(result.asked)
         assert result.timeline.empty == (tick < 23)
     assert asked == [True, True, False, True, False, True]
-    assert policy.resets == 1
+    assert policy.resets == [None]
 
 
 def test_a_model_that_hangs_delays_its_chunk_and_not_the_schedule(contract: Contract) -> None:

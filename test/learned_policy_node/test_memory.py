@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,14 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from learned_arm.action import Reference
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation
+from learned_policy_node.inference import Inline, Request, Worker
 from learned_policy_node.onnx_policy import OnnxPolicy
 from learned_policy_node.selftest import SelfTest
+from learned_policy_node.swap import SwappablePolicy, TimeLimit
 
 FRONT, STATE, ACTION = "observation.images.front", "observation.state", "action"
 HIDDEN, STEPS = 6, 240
@@ -158,6 +163,38 @@ def test_memory_begins_anew_on_what_the_rule_names_only(make_recurrent: Any, obs
         policy.act(observe(4))
     policy.reset()
     np.testing.assert_array_equal(policy.act(observe(3)), first)
+
+
+@pytest.mark.parametrize("kind", [Inline, Worker])
+@pytest.mark.parametrize("on", [["engage"], ["request"], ["engage", "request"]])
+def test_the_occasion_reaches_the_memory_through_all_that_runs_it(
+    make_recurrent: Any, observe: Any, kind: type[Inline] | type[Worker], on: list[str]
+) -> None:
+    """As the node asks it: exchangeable, limited in time, in its own thread or not."""
+    swappable = SwappablePolicy(OnnxPolicy(make_recurrent({"on": on})))
+    fresh = OnnxPolicy(make_recurrent({"on": on})).act(observe(3))
+    inference = kind(TimeLimit(swappable, 60.0, time.monotonic_ns), 0, lambda: swappable.generation)
+    resets: Counter[str | None] = Counter()
+
+    def ask() -> np.ndarray:
+        inference.submit(Request(dict(resets), 0, observe(3), Reference(np.zeros(7), np.zeros(7))))
+        answer = inference.take(60.0)
+        assert answer is not None and answer.labels is not None
+        return answer.labels
+
+    try:
+        assert np.array_equal(ask(), fresh)
+        for occasion in ("engage", "request"):
+            assert not np.array_equal(ask(), fresh)
+            resets[occasion] += 1
+            assert np.array_equal(ask(), fresh) == (occasion in on)
+        resets[None] += 1
+        assert np.array_equal(ask(), fresh)
+        assert not np.array_equal(ask(), fresh)
+        swappable.offer(OnnxPolicy(make_recurrent({"on": on})))
+        assert np.array_equal(ask(), fresh), "another policy begins with its initial memory"
+    finally:
+        inference.close()
 
 
 def test_a_step_that_fails_leaves_memory_as_it_was(make_recurrent: Any, observe: Any) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from learned_arm.errors import LearnedArmError
 from learned_policy_node.chunking import OLDEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
-from learned_policy_node.scheduler import Latency, Phase, Rules, Scheduler
+from learned_policy_node.latency import Latency
+from learned_policy_node.scheduler import Phase, Rules, Scheduler
 
 PERIOD_NS = 50_000_000
 HORIZON, DOF, OFFSET = 8, 2, 1
@@ -42,14 +43,18 @@ class Run:
         self.executed: dict[int, np.ndarray] = {}
         self.phases: list[Phase] = []
         self.chunks: dict[int, tuple[int, np.ndarray]] = {}
+        self.generation = 0
 
-    def tick(self, tick: int, delay_ns: int, *, silent: bool = False) -> None:
+    def tick(self, tick: int, delay_ns: int, *, silent: bool = False, at_once: bool = False) -> None:
         scheduler, tick_ns = self.scheduler, tick * PERIOD_NS
-        if not silent and scheduler.needs_chunk(tick_ns):
+        if not silent and scheduler.needs_chunk(tick_ns, at_once=at_once):
             slots = tick + OFFSET + np.arange(self.horizon)
             targets = self.policy(tick, slots)
             epoch = scheduler.asked()
-            assert scheduler.push(epoch, tick_ns, slots * PERIOD_NS, targets, ready_ns=tick_ns + delay_ns)
+            ready_ns, generation = tick_ns + delay_ns, self.generation
+            assert scheduler.push(
+                epoch, tick_ns, slots * PERIOD_NS, targets, ready_ns=ready_ns, generation=generation
+            )
             scheduler.latency.add(delay_ns)
             self.chunks[tick] = (tick_ns + delay_ns, targets)
         timeline = scheduler.answer(tick_ns)
@@ -190,6 +195,36 @@ def test_a_seam_closes_at_the_bound_and_stays_closed() -> None:
     assert [float(run.executed[slot][0]) for slot in range(1, 9)] == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1.0]
 
 
+@pytest.mark.parametrize("kind", CHUNKERS)
+@settings(max_examples=40, deadline=None)
+@given(jump=st.floats(0.01, 0.5), far=st.floats(-2.0, 2.0), delay=st.integers(0, 3), at=st.integers(6, 12))
+def test_another_policy_is_never_averaged_with_the_last_and_the_seam_to_it_is_bounded(
+    kind: str, jump: float, far: float, delay: int, at: int
+) -> None:
+    """Both stand still, at 0 and at `far`: the plan in force bridges until the new one's first chunk is there."""
+    run = Run(CHUNKERS[kind](), Rules(max_jump_rad=jump, in_flight=HORIZON, hold_ticks=0))
+    run.policy = lambda tick, slots: np.full((len(slots), DOF), far if run.generation else 0.0)
+    for tick in range(40):
+        run.generation = int(tick >= at)
+        run.tick(tick, delay * PERIOD_NS, at_once=tick == at)
+    slots = sorted(run.executed)
+    assert slots == list(range(delay + OFFSET, 40 + OFFSET)), "no gap"
+    path = np.array([run.executed[slot][0] for slot in slots])
+    steps = np.diff(path)
+    assert np.abs(steps).max() <= jump * (1 + 1e-9)
+    assert (np.sign(steps[steps != 0]) == np.sign(far)).all()
+    reached = at + delay + OFFSET + int(np.ceil(abs(far) / jump))
+    np.testing.assert_allclose(path[slots.index(at + delay + OFFSET - 1)], 0.0)
+    np.testing.assert_array_equal([run.executed[slot][0] for slot in slots if slot >= reached], far)
+
+
+def test_a_policy_asked_at_once_is_asked_as_soon_as_none_is_in_flight() -> None:
+    run = Run(RecedingHorizon(PERIOD_NS, HORIZON), Rules())
+    run.tick(0, 3 * PERIOD_NS)
+    assert [run.scheduler.needs_chunk(tick * PERIOD_NS, at_once=True) for tick in (1, 2, 3)] == [False, False, True]
+    assert not run.scheduler.needs_chunk(3 * PERIOD_NS)
+
+
 def test_a_jump_within_the_bound_is_not_touched() -> None:
     rng = np.random.default_rng(2)
     policy = lambda tick, slots: rng.uniform(-0.04, 0.04, size=(len(slots), DOF))  # noqa: E731
@@ -260,6 +295,9 @@ def test_the_latency_leaves_the_cold_start_out_and_remembers_the_worst_of_the_la
     for value in (5, 7, *([6] * 10)):
         latency.add(value)
     assert latency.worst_ns == 6
+    latency.restart()
+    latency.add(10**9)
+    assert latency.worst_ns == 0
 
 
 def test_a_policy_is_asked_early_where_its_plan_would_end_first() -> None:
@@ -276,6 +314,9 @@ def test_a_policy_is_asked_early_where_its_plan_would_end_first() -> None:
     ("wrong", "allowed"),
     [
         ({"lead_ticks": 0}, "1 tick or more"),
+        ({"lead_ticks": 10**9}, "up to 10000"),
+        ({"max_jump_rad": float("inf")}, "finite"),
+        ({"hold_ticks": 10**9}, "up to 10000"),
         ({"max_jump_rad": 0.0}, "more than 0"),
         ({"max_jump_rad": float("nan")}, "more than 0"),
         ({"hold_ticks": -1}, "0 ticks or more"),

@@ -17,7 +17,7 @@ from learned_arm.errors import LearnedArmError
 from learned_policy_node.loading import load_policy
 from learned_policy_node.selftest import SelfTest
 from learned_policy_node.signature import ImageInput
-from learned_policy_node.tensors import encode_image
+from learned_policy_node.tensors import ImageMap
 
 MEAN, STD = np.array([0.1, 0.2, 0.3], np.float32), np.array([0.5, 0.6, 0.7], np.float32)
 STATE_MEAN, STATE_STD = np.linspace(-1, 1, 5, dtype=np.float32), np.linspace(0.5, 2, 5, dtype=np.float32)
@@ -177,7 +177,8 @@ def test_a_policy_described_twice_is_refused(make_model: Callable[..., Path], sm
 @pytest.mark.parametrize("history", [True, False])
 def test_layouts_only_move_pixels(small: Contract, layout: str, colour: str, history: bool) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (1, 8, 12, 3), np.uint8)
-    found = encode_image(ImageInput("x", "front", layout, "uint8", colour, history), frames)
+    shape = (1, *([1] if history else []), *((3, 8, 12) if layout == "NCHW" else (8, 12, 3)))
+    found = ImageMap(ImageInput("x", "front", layout, "uint8", colour, history), shape).encode(frames)[0]
     back = found if history else found[None]
     back = back.transpose(0, 2, 3, 1) if layout == "NCHW" else back
     np.testing.assert_array_equal(back[..., ::-1] if colour == "bgr" else back, frames)

@@ -78,7 +78,8 @@ def signatures(draw: st.DrawFn) -> Signature:
         candidate = joint_tensor("a", order, True)
         return Signature((image,), state, noise, reset=rule, candidate=candidate, value="q", critic=critic)
     recurrent = (Recurrent("h", "h_next", (2, 1, 3), draw(st.sampled_from([(0.5,), (1.0, 2.0, 3.0) * 2]))),)
-    return Signature((image,), state, noise, recurrent, rule, joint_tensor("y", order, True))
+    rhythm = draw(st.sampled_from([None, 1, 8]))
+    return Signature((image,), state, noise, recurrent, rule, joint_tensor("y", order, True), step_ticks=rhythm)
 
 
 @settings(max_examples=100, deadline=None)
@@ -145,6 +146,8 @@ def test_forms_follow_layout_and_axes(small: Contract) -> None:
         ({**MEMORY, "reset": {"on": []}}, "reset.on: not a list"),
         ({**MEMORY, "reset": {"on": ["reboot"]}}, "unknown value; got reboot"),
         ({**MEMORY, "reset": {"every_steps": 0}}, "every_steps: not an integer in range"),
+        ({**MEMORY, "step_ticks": 0}, "step_ticks: not an integer in range"),
+        ({**PLAIN, "step_ticks": 1}, "a rhythm without memory"),
         ({**PLAIN, "inputs": {**PLAIN["inputs"], "z": "noise"}}, "missing key 'shape'"),
         ({**CRITIC, "critic": None}, "not a mapping"),
         ({**CRITIC, "critic": {**CRITIC["critic"], "low": [1.0] * 7}}, "bounds reversed"),

@@ -37,6 +37,8 @@ class Recipe:
         moving_end: Whether the last command comes in mid-motion.
         outcome: As recorded.
         frozen_camera: Whether every picture is the same, whatever the joints do.
+        sources: Who commands, as pairs of the tick from which on and the source.
+        rests: Ticks in which nobody commands and the door says so once, as it does in real time.
     """
 
     seed: int = 0
@@ -48,6 +50,8 @@ class Recipe:
     moving_end: bool = False
     outcome: str = "success"
     frozen_camera: bool = False
+    sources: Sequence[tuple[int, str]] = ((0, "teleop"),)
+    rests: range = range(0)
 
 
 def small_contract(**changes: Any) -> Contract:
@@ -135,17 +139,21 @@ def _messages(contract: Contract, recipe: Recipe) -> list[tuple[int, str, bytes]
         since_s = (stamp_ns - START_NS) / 1e9
         if recipe.command_gap_s is not None and recipe.command_gap_s < since_s < recipe.command_gap_s + 0.2:
             continue
-        if START_NS <= stamp_ns <= last_ns:
-            sent = joint_state(stamp_ns, robot.joints, command_at(recipe, contract, stamp_ns))
+        if frame in recipe.rests:
+            if frame == recipe.rests[0] and not off_grid:
+                found.append((stamp_ns, "/arm/sent", joint_state(stamp_ns, (), np.empty(0))))
+        elif START_NS <= stamp_ns <= last_ns:
+            source = [each for tick, each in recipe.sources if tick <= frame][-1]
+            sent = joint_state(stamp_ns, robot.joints, command_at(recipe, contract, stamp_ns), source)
             found += [(stamp_ns, "/arm/requested", sent), (stamp_ns, "/arm/sent", sent)]
         else:
             found.append((stamp_ns, "/arm/sent", joint_state(stamp_ns, (), np.empty(0))))
     return found
 
 
-def joint_state(stamp_ns: int, names: Sequence[str], position: NDArray[np.float64]) -> bytes:
+def joint_state(stamp_ns: int, names: Sequence[str], position: NDArray[np.float64], frame_id: str = "") -> bytes:
     """A sensor_msgs/msg/JointState with positions only."""
-    body = _aligned(_text(_header(stamp_ns), ""), 4) + struct.pack("<I", len(names))
+    body = _aligned(_text(_header(stamp_ns), frame_id), 4) + struct.pack("<I", len(names))
     for name in names:
         body = _text(body, name)
     body = _aligned(body, 4) + struct.pack("<I", len(position))

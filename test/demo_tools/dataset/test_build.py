@@ -8,10 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from demo_tools.dataset.build import LINEAGE_FILE, build_dataset
+from demo_tools.dataset.frames import load_frames
 from demo_tools.dataset.manifest import FILE_NAME, Manifest
+from demo_tools.dataset.sources import SOURCE_NAMES
+from demo_tools.dataset.ticks import read_episode_ticks
 from demo_tools.replay.verdict import Verdict
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
@@ -84,6 +88,47 @@ def test_only_successes_that_passed_replay_go_in(record: Record, contract: Contr
     assert reasons[foreign.name] == "its verdict is about other messages"
     assert "episode.json" in reasons[broken.name]
     assert seen == [(done, 8) for done in range(1, 9)]
+    assert Manifest.load(tmp_path / "dataset") == manifest
+
+
+TAKEN_OVER = ((0, "policy"), (6, "teleop"), (12, ""), (14, "policy"), (18, "teleop"))
+
+
+def test_of_a_rollout_the_persons_frames_go_in_and_the_policys_stay_out(
+    record: Record, contract: Contract, tmp_path: Path
+) -> None:
+    rollout = record(seed=0, ticks=24, sources=TAKEN_OVER)
+    alone = record(seed=1, ticks=24, sources=((0, "policy"),))
+    shown = record(seed=2, ticks=16)
+    manifest = build_dataset([rollout, alone, shown], contract, tmp_path / "dataset")
+    assert [(each.name, each.frames, each.handed_over) for each in manifest.episodes] == [
+        (rollout.name, 6, True),
+        (rollout.name, 8, False),
+        (shown.name, 17, False),
+    ]
+    assert [each.sources for each in manifest.episodes] == [{"teleop": 6}, {"teleop": 8}, {"teleop": 17}]
+    assert [(each.name, each.reason.split(";")[0]) for each in manifest.refused] == [
+        (alone.name, "commanded by the policy, and no person took over")
+    ]
+    assert manifest.frames_by_source == {"teleop": 31} and manifest.left_out == {"policy": 9, "unnamed": 2}
+    frames = load_frames(tmp_path / "dataset")
+    assert [manifest.sources[index] for index in sorted(set(frames.source))] == ["teleop"]
+    ticks = read_episode_ticks(rollout, contract)
+    kept = np.flatnonzero(ticks.sources == SOURCE_NAMES.index("teleop"))
+    np.testing.assert_array_equal(frames.stamp_ns[:14], ticks.ticks_ns[kept])
+    np.testing.assert_array_equal(frames.action[:14], ticks.targets[kept].astype(np.float32))
+    # Both parts of one recording lie on one side of the split.
+    assert manifest.episodes[0].split == manifest.episodes[1].split != manifest.episodes[2].split
+
+
+def test_the_policys_frames_go_in_when_asked_for_and_the_manifest_says_so(
+    record: Record, contract: Contract, tmp_path: Path
+) -> None:
+    episodes = [record(seed=0, ticks=24, sources=TAKEN_OVER), record(seed=1, ticks=24, sources=((0, "policy"),))]
+    manifest = build_dataset(episodes, contract, tmp_path / "dataset", policy_frames=True)
+    assert manifest.policy_frames and manifest.left_out == {} and manifest.refused == ()
+    assert manifest.frames_by_source == {"policy": 34, "teleop": 14, "unnamed": 2}
+    assert Statement.load(tmp_path / "dataset" / LINEAGE_FILE).facts["policy_frames"] is True
     assert Manifest.load(tmp_path / "dataset") == manifest
 
 

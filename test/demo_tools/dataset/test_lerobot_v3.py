@@ -68,7 +68,7 @@ def test_rows_have_the_types_that_the_reader_asks_for(data: pa.Table) -> None:
     vector = pa.list_(pa.float32(), 7)
     for key in ("observation.state", "action", "commanded"):
         assert data.schema.field(key).type == vector
-    for key in (*COUNTERS, "stamp_ns"):
+    for key in (*COUNTERS, "stamp_ns", "source"):
         assert data.schema.field(key).type == pa.int64()
     assert data.schema.field("timestamp").type == pa.float32()
     assert not any("images" in name for name in data.column_names)
@@ -162,7 +162,8 @@ def test_full_files_are_followed_by_new_ones(record: Callable[..., Path], contra
         videos = {name: encode(each, 20) for name, each in ticks.images.items()}
         histograms = {name: image_histogram(each) for name, each in ticks.images.items()}
         joints = ticks.measured.astype(np.float32)
-        writer.add(EpisodeColumns(joints, joints, joints, ticks.ticks_ns, videos, histograms))
+        columns = EpisodeColumns(joints, joints, joints, ticks.ticks_ns, ticks.sources, videos, histograms)
+        writer.add(columns)
     writer.finish()
     rows = pq.read_table(root / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
     assert [row["data/file_index"] for row in rows] == [0, 1, 2]

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from data_recorder.bag_writer import bag_file_name
+from demo_tools.dataset.sources import SOURCE_NAMES
 from demo_tools.dataset.ticks import read_episode_ticks
 from learned_arm.contract import Contract
+from learned_arm.durable import read_json, write_json
 from learned_arm.errors import LearnedArmError
 
 Record = Callable[..., Path]
@@ -86,6 +88,37 @@ def test_one_missing_frame_is_not_a_gap_while_the_one_before_is_fresh(record: Re
     ticks = read_episode_ticks(record(ticks=30, camera_gaps=[10]), contract)
     chosen = ticks.stamps_ns["camera:front"]
     assert len(ticks) == 31 and chosen[10] == chosen[9] == ticks.ticks_ns[9]
+
+
+def test_every_label_knows_who_commanded_it(record: Record, contract: Contract) -> None:
+    sources = ((0, "policy"), (8, "teleop"), (20, ""), (25, "camera"))
+    folder = record(ticks=30, sources=sources)
+    ticks = read_episode_ticks(folder, contract)
+    # The label of a tick is commanded at the next one; what no source is called is unnamed.
+    expected = [*["policy"] * 7, *["teleop"] * 12, *["unnamed"] * 12]
+    assert [SOURCE_NAMES[index] for index in ticks.sources] == expected
+    for source in ("requested", "measured_next"):
+        other = read_episode_ticks(folder, replace(contract, action=replace(contract.action, source=source)))
+        same = np.isin(other.ticks_ns, ticks.ticks_ns[:-1])
+        np.testing.assert_array_equal(other.sources[same], ticks.sources[:-1])
+    part = ticks.part(slice(7, 19))
+    assert len(part) == 12 and set(part.sources) == {1} and len(part.images["front"]) == 12
+    np.testing.assert_array_equal(part.targets, ticks.targets[7:19])
+
+
+def test_while_the_door_said_that_nobody_commands_its_silence_is_no_gap(record: Record, contract: Contract) -> None:
+    folder = record(ticks=40, rests=range(10, 30))
+    ticks = read_episode_ticks(folder, contract)
+    assert len(ticks) == 41
+    assert [SOURCE_NAMES[index] for index in ticks.sources[8:31]] == ["teleop", *["unnamed"] * 20, *["teleop"] * 2]
+    held = ticks.targets[9:29]
+    assert (held == held[0]).all()
+    # Where a message may be missing, a silence is a gap.
+    content = read_json(folder / "episode.json")
+    content["streams"]["/arm/sent"]["lost"] = 1
+    write_json(folder / "episode.json", content)
+    with pytest.raises(LearnedArmError, match=r"gap inside the episode.*no command in force"):
+        read_episode_ticks(folder, contract)
 
 
 def test_a_silent_command_stream_refuses_the_episode(record: Record, contract: Contract) -> None:

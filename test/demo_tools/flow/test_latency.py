@@ -17,7 +17,7 @@ from demo_tools.flow.run_folder import RunFolder
 
 def test_every_delay_is_tried_with_and_without_compensation() -> None:
     assert len({each.name for each in CONDITIONS}) == len(CONDITIONS)
-    for delay_ms in (100.0, 200.0, 300.0):
+    for delay_ms in (0.0, 100.0, 200.0, 300.0):
         assert {each.compensate for each in CONDITIONS if each.added_latency_ms == delay_ms} == {True, False}
     assert CONDITIONS[0] == Condition(0.0)
 

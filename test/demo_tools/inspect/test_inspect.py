@@ -24,6 +24,17 @@ def test_episode(finished_run: Any) -> None:
     assert facts["lineage"]["contract_hash"] == finished_run.contract.hash
 
 
+def test_interventions_that_the_bag_does_not_hold(finished_run: Any, tmp_path: Path) -> None:
+    folder = tmp_path / finished_run.demonstrations[0].name
+    shutil.copytree(finished_run.demonstrations[0], folder)
+    assert describe(folder)["interventions"] == []
+    value = json.loads((folder / "episode.json").read_text())
+    value["interventions"] = [{"source": "teleop", "start_ns": 1, "end_ns": 2}]
+    (folder / "episode.json").write_text(json.dumps(value))
+    with pytest.raises(LearnedArmError, match="interventions are not those of the bag"):
+        describe(folder)
+
+
 def test_bag_by_folder_and_file(finished_run: Any, tmp_path: Path) -> None:
     source = finished_run.demonstrations[0]
     for name in ("metadata.yaml", f"{source.name}_0.mcap"):

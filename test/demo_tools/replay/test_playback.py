@@ -48,6 +48,7 @@ def motion(contract: Contract) -> EpisodeTicks:
         measured=path[:-1],
         commanded=path[:-1],
         targets=path[1:],
+        sources=np.zeros(COUNT, np.int64),
         images={},
         stamps_ns={},
         trimmed={},

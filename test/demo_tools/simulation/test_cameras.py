@@ -19,7 +19,7 @@ def test_cameras_see_the_cube_from_every_start(pick: Contract) -> None:
     rig = CameraRig(arm)
     for seed in range(20):
         arm.reset(seed)
-        image = rig.draw("front", arm.qpos)
+        image = rig.draw("front", arm.sight())
         assert image.shape == (96, 96, 3) and image.dtype == np.uint8
         assert red(image).sum() >= 15
     rig.close()
@@ -29,8 +29,8 @@ def test_drawing_repeats_and_does_not_touch_the_physics(pick: Contract) -> None:
     arm, rig = ArmSimulation(pick), None
     rig = CameraRig(arm)
     before = arm.state()
-    first = rig.draw("wrist", arm.qpos)
-    assert np.array_equal(first, rig.draw("wrist", arm.qpos))
+    first = rig.draw("wrist", arm.sight())
+    assert np.array_equal(first, rig.draw("wrist", arm.sight()))
     assert np.array_equal(before, arm.state())
     rig.close()
 
@@ -39,14 +39,14 @@ def test_a_decoy_shows_another_cube_and_the_same_arm(pick: Contract) -> None:
     arm = ArmSimulation(pick)
     arm.reset(0)
     rig = CameraRig(arm)
-    other = sample_start(pick, 1).cube
-    decoy = rig.draw("front", arm.qpos, other)
-    true = rig.draw("front", arm.qpos)
+    other = sample_start(pick, 1)
+    decoy = rig.draw("front", arm.sight(other))
+    true = rig.draw("front", arm.sight())
     assert not np.array_equal(red(decoy), red(true))
     elsewhere = ~(red(decoy) | red(true))
     assert (decoy[elsewhere] == true[elsewhere]).mean() > 0.99
     arm.reset(1)
-    moved_arm = rig.draw("front", arm.qpos)
+    moved_arm = rig.draw("front", arm.sight())
     assert np.array_equal(red(decoy), red(moved_arm))
     rig.close()
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo_tools.simulation.controllers import ForwardPosition, JointTrajectory
+from demo_tools.simulation.controllers import ForwardPosition, ForwardVelocity, JointTrajectory
 
 JOINTS = ("a", "b")
 MS = 1_000_000
@@ -38,6 +38,44 @@ def test_forward_refuses_and_holds(command: list[float], error: str) -> None:
     assert controller.at(0).tolist() == [0.1, 0.2]
     assert controller.command([0.0, 0.0])
     assert controller.error is None
+
+
+def speeds() -> ForwardVelocity:
+    controller = ForwardVelocity(JOINTS)
+    controller.hold(np.array([0.1, 0.2]))
+    return controller
+
+
+def test_a_speed_goes_on_for_ever_and_zero_stays_where_it_is() -> None:
+    controller = speeds()
+    assert controller.at(0).tolist() == controller.at(10**12).tolist() == [0.1, 0.2]
+    assert controller.command(1000 * MS, [1.0, -2.0])
+    assert controller.at(1000 * MS).tolist() == [0.1, 0.2]
+    assert controller.at(1500 * MS).tolist() == pytest.approx([0.6, -0.8])
+    assert controller.at(61_000 * MS).tolist() == pytest.approx([60.1, -119.8])
+    assert controller.command(2000 * MS, [0.0, 0.0])
+    assert controller.at(9000 * MS).tolist() == pytest.approx([1.1, -1.8])
+
+
+@pytest.mark.parametrize(
+    ("command", "error"), [([1.0], "wrong length"), ([1.0, 2.0, 3.0], "wrong length"), ([1.0, np.inf], "not finite")]
+)
+def test_a_bad_speed_is_refused_and_the_last_one_goes_on(command: list[float], error: str) -> None:
+    controller = speeds()
+    controller.command(0, [1.0, 0.0])
+    assert not controller.command(500 * MS, command)
+    assert error in str(controller.error)
+    assert controller.at(1000 * MS).tolist() == pytest.approx([1.1, 0.2])
+    controller.hold(np.zeros(2))
+    assert controller.error is None and controller.at(9000 * MS).tolist() == [0.0, 0.0]
+
+
+def test_while_the_clock_is_moved_ahead_no_joint_moves() -> None:
+    controller = speeds()
+    controller.command(0, [1.0, 0.0])
+    controller.skip(100 * MS, 5000 * MS)
+    assert controller.at(5000 * MS).tolist() == pytest.approx([0.2, 0.2])
+    assert controller.at(5100 * MS).tolist() == pytest.approx([0.3, 0.2])
 
 
 def test_trajectory_interpolates_from_the_command_in_force_and_holds_its_end() -> None:

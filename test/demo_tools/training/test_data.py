@@ -11,6 +11,7 @@ import pytest
 
 from demo_tools.dataset.build import build_dataset
 from demo_tools.dataset.frames import Frames, load_frames
+from demo_tools.dataset.sources import SOURCE_NAMES
 from demo_tools.training.data import SMALLEST_STD, Augmentation, build_chunks, normalisation, observations
 from learned_arm.action import ActionCodec, Reference
 from learned_arm.contract import Contract
@@ -45,6 +46,26 @@ def test_labels_past_a_moving_end_do_not_count(frames: Frames) -> None:
     chunks = build_chunks(short, [0])
     horizon = frames.contract.action.horizon
     np.testing.assert_array_equal(chunks.weight.sum(axis=1), np.minimum(horizon, 12 - np.arange(12)))
+
+
+def test_labels_that_another_source_commanded_do_not_count(frames: Frames) -> None:
+    source = frames.source.copy()
+    source[10:14] = SOURCE_NAMES.index("policy")
+    chunks = build_chunks(replace(frames, source=source), [0])
+    horizon = frames.contract.action.horizon
+    for at, weight in enumerate(chunks.weight):
+        seam = next((edge for edge in (10, 14) if at < edge), at + horizon)
+        np.testing.assert_array_equal(weight, np.arange(horizon) < seam - at)
+
+
+def test_where_the_policy_went_on_the_last_target_is_not_held(frames: Frames) -> None:
+    episodes = list(frames.manifest.episodes)
+    episodes[0] = replace(episodes[0], handed_over=True)
+    handed = replace(frames, manifest=replace(frames.manifest, episodes=tuple(episodes)))
+    chunks, horizon = build_chunks(handed, [0]), frames.contract.action.horizon
+    left = int(frames.starts[1]) - np.arange(len(chunks))
+    np.testing.assert_array_equal(chunks.weight.sum(axis=1), np.minimum(horizon, left))
+    np.testing.assert_array_equal(chunks.labels, build_chunks(frames, [0]).labels)
 
 
 def test_history_keeps_to_its_episode(dataset: Path, contract: Contract, tmp_path: Path) -> None:

@@ -1,0 +1,246 @@
+"""Room around an arm: a box that it stays in, and pairs of its parts that keep their distance from each other.
+
+Parts are capsules (a segment with a radius) fixed to links. A check's room is how far it is from being violated, in
+metres, negative where it is. Every configuration that is asked about is checked; between two of them nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm import checked
+from learned_arm.errors import LearnedArmError
+from learned_arm.kinematics import ForwardKinematics, Kinematics, triple
+
+WORKSPACE, SELF_COLLISION = "workspace", "self_collision"
+_LENGTH = checked.number(0.0, 100.0)
+_ROUNDING_M = 1e-9
+
+
+@dataclass(frozen=True)
+class Capsule:
+    """A part of the arm: all points within `radius_m` of a segment in a link's frame."""
+
+    name: str
+    link: str
+    from_m: tuple[float, float, float]
+    to_m: tuple[float, float, float]
+    radius_m: float
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A box in the base frame that whole capsules stay inside."""
+
+    low_m: tuple[float, float, float]
+    high_m: tuple[float, float, float]
+    capsules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SelfCollision:
+    """Pairs of capsules that stay at least `distance_m` apart, surface to surface."""
+
+    distance_m: float
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ClearanceSpec:
+    """What is checked, in a robot file's `clearance`; one of the two checks may be missing."""
+
+    capsules: tuple[Capsule, ...]
+    workspace: Workspace | None
+    self_collision: SelfCollision | None
+
+    def canonical(self) -> dict[str, Any]:
+        """The content as plain data, in the form of the YAML file."""
+        found: dict[str, Any] = {
+            "capsules": {
+                each.name: {
+                    "link": each.link,
+                    "from_m": list(each.from_m),
+                    "to_m": list(each.to_m),
+                    "radius_m": each.radius_m,
+                }
+                for each in self.capsules
+            }
+        }
+        if self.workspace is not None:
+            box = self.workspace
+            found["workspace"] = {
+                "low_m": list(box.low_m),
+                "high_m": list(box.high_m),
+                "capsules": list(box.capsules),
+            }
+        if self.self_collision is not None:
+            pairs = [list(pair) for pair in self.self_collision.pairs]
+            found["self_collision"] = {"distance_m": self.self_collision.distance_m, "pairs": pairs}
+        return found
+
+
+class Clearance:
+    """Measures the room of configurations.
+
+    Args:
+        spec: What is checked.
+        kinematics: Where its links are.
+        joints: The robot's joints, in the order of a configuration.
+
+    Attributes:
+        names: Of the checks, `workspace: forearm` or `self_collision: upper_arm, gripper`.
+    """
+
+    def __init__(self, spec: ClearanceSpec, kinematics: Kinematics, joints: Sequence[str]) -> None:
+        self._forward = ForwardKinematics(kinematics, joints)
+        index = {each.name: number for number, each in enumerate(spec.capsules)}
+        self._links = np.array([self._forward.links.index(each.link) for each in spec.capsules], dtype=np.intp)
+        ends = np.array([[each.from_m, each.to_m] for each in spec.capsules]).reshape(-1, 2, 3)
+        self._ends = np.concatenate([ends, np.ones((*ends.shape[:2], 1))], axis=2)
+        self._radius = np.array([each.radius_m for each in spec.capsules])
+        self.names: tuple[str, ...] = ()
+        self._boxed = np.empty(0, dtype=np.intp)
+        self._low = self._high = np.zeros(3)
+        if spec.workspace is not None:
+            box = spec.workspace
+            self._boxed = np.array([index[name] for name in box.capsules], dtype=np.intp)
+            self._low, self._high = np.array(box.low_m), np.array(box.high_m)
+            self.names += tuple(f"{WORKSPACE}: {name}" for name in box.capsules)
+        self._first = self._second = np.empty(0, dtype=np.intp)
+        self._apart_m = 0.0
+        if spec.self_collision is not None:
+            pairs = spec.self_collision.pairs
+            self._first = np.array([index[one] for one, _ in pairs], dtype=np.intp)
+            self._second = np.array([index[other] for _, other in pairs], dtype=np.intp)
+            self._apart_m = spec.self_collision.distance_m
+            self.names += tuple(f"{SELF_COLLISION}: {one}, {other}" for one, other in pairs)
+
+    def room_m(self, position_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Room of every check.
+
+        Args:
+            position_rad: Configurations, shape (K, dof).
+
+        Returns:
+            Metres, negative where a check is violated, shape (K, checks) in the order of `names`.
+        """
+        poses = self._forward.poses(position_rad)[:, self._links]
+        ends = np.einsum("kcij,cej->kcei", poses[:, :, :3], self._ends)
+        boxed, radius = ends[:, self._boxed], self._radius[self._boxed]
+        walls = np.minimum(boxed - self._low, self._high - boxed).min(axis=(2, 3)) - radius
+        first, second = ends[:, self._first], ends[:, self._second]
+        apart = segment_distance(first[:, :, 0], first[:, :, 1], second[:, :, 0], second[:, :, 1])
+        apart -= self._radius[self._first] + self._radius[self._second] + self._apart_m
+        return np.concatenate([walls, apart], axis=1)
+
+    def violated(self, position_rad: NDArray[np.float64]) -> tuple[str, ...]:
+        """Names of the checks that one configuration, shape (dof,), violates."""
+        room_m = self.room_m(position_rad[None])[0]
+        return tuple(name for name, room in zip(self.names, room_m, strict=True) if room < 0.0)
+
+    def lost(self, here: NDArray[np.float64], ahead: NDArray[np.float64]) -> tuple[str, ...]:
+        """Kinds of checks that going ahead violates, or violates more than standing here does.
+
+        An arm that was brought outside by hand may move back: what grows is no loss.
+
+        Args:
+            here: Configurations that the arm passes when it stops now, shape (K, dof).
+            ahead: Those that it passes when it goes on and stops then, shape (N, dof).
+        """
+        room_m = self.room_m(np.concatenate([here, ahead]))
+        now, then = room_m[: len(here)].min(axis=0), room_m[len(here) :].min(axis=0)
+        lost = then < np.minimum(now, 0.0) - _ROUNDING_M
+        kinds = (name.split(":")[0] for name, bad in zip(self.names, lost, strict=True) if bad)
+        return tuple(dict.fromkeys(kinds))
+
+
+def segment_distance(
+    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance between the segments a-b and c-d; points of shape (..., 3), distances of shape (...).
+
+    Source: Ericson, "Real-Time Collision Detection", section 5.1.9: the nearest points of the two lines, clamped to the
+    segments one after the other.
+    """
+    u, v, w = b - a, d - c, a - c
+    uu, vv, uv = (u * u).sum(-1), (v * v).sum(-1), (u * v).sum(-1)
+    uw, vw = (u * w).sum(-1), (v * w).sum(-1)
+    tiny = 1e-15
+    across = uu * vv - uv * uv
+    s = np.where(across > tiny, np.clip((uv * vw - uw * vv) / np.maximum(across, tiny), 0.0, 1.0), 0.0)
+    t = np.where(vv > tiny, (uv * s + vw) / np.maximum(vv, tiny), 0.0)
+    clamped = np.clip(t, 0.0, 1.0)
+    # With t clamped, the nearest point of the first segment is sought anew; a point has none to seek.
+    again = np.where(uu > tiny, np.clip((clamped * uv - uw) / np.maximum(uu, tiny), 0.0, 1.0), 0.0)
+    s = np.where((t == clamped) & (across > tiny), s, again)
+    return np.linalg.norm(w + s[..., None] * u - clamped[..., None] * v, axis=-1)
+
+
+def parse_clearance(value: Any, where: str, links: Sequence[str]) -> ClearanceSpec:
+    """Check a robot file's `clearance` whole.
+
+    Raises:
+        LearnedArmError: A capsule or link is unknown, the box is empty, or an entry is wrong.
+    """
+    if not links:
+        raise LearnedArmError("clearance needs kinematics", where=where, allowed="a section 'kinematics' with links")
+    top = checked.Section(value, where)
+    section = top.section("capsules")
+    capsules = tuple(_capsule(name, each, f"{section.where}.{name}", links) for name, each in sorted(section.items()))
+    if not capsules:
+        raise LearnedArmError("no capsule", where=section.where, allowed="at least one part of the arm")
+    names = [each.name for each in capsules]
+    workspace = top.take("workspace", lambda given, place: _workspace(given, place, names), default=None)
+    self_collision = top.take(SELF_COLLISION, lambda given, place: _self_collision(given, place, names), default=None)
+    top.done()
+    if workspace is None and self_collision is None:
+        raise LearnedArmError("nothing to check", where=where, allowed=f"{WORKSPACE}, {SELF_COLLISION} or both")
+    return ClearanceSpec(capsules, workspace, self_collision)
+
+
+def _capsule(name: str, value: Any, where: str, links: Sequence[str]) -> Capsule:
+    section = checked.Section(value, where)
+    capsule = Capsule(
+        name=name,
+        link=section.take("link", checked.choice(*links)),
+        from_m=section.take("from_m", triple),
+        to_m=section.take("to_m", triple),
+        radius_m=section.take("radius_m", _LENGTH),
+    )
+    section.done()
+    return capsule
+
+
+def _workspace(value: Any, where: str, capsules: Sequence[str]) -> Workspace:
+    section = checked.Section(value, where)
+    box = Workspace(
+        low_m=section.take("low_m", triple),
+        high_m=section.take("high_m", triple),
+        capsules=section.take("capsules", checked.list_of(checked.choice(*capsules)), default=tuple(capsules)),
+    )
+    section.done()
+    if not all(low < high for low, high in zip(box.low_m, box.high_m, strict=True)):
+        raise LearnedArmError("not a box", where=where, got=[box.low_m, box.high_m], allowed="low_m below high_m")
+    return box
+
+
+def _self_collision(value: Any, where: str, capsules: Sequence[str]) -> SelfCollision:
+    section = checked.Section(value, where)
+    checks = SelfCollision(
+        distance_m=section.take("distance_m", _LENGTH),
+        pairs=section.take("pairs", checked.list_of(lambda pair, place: _pair(pair, place, capsules))),
+    )
+    section.done()
+    return checks
+
+
+def _pair(value: Any, where: str, capsules: Sequence[str]) -> tuple[str, str]:
+    names = checked.list_of(checked.choice(*capsules))(value, where)
+    if len(names) != 2 or names[0] == names[1]:
+        raise LearnedArmError("not a pair", where=where, got=list(names), allowed="two different capsules")
+    return names[0], names[1]
