@@ -186,7 +186,9 @@ class Observer:
 
     def _on_sent(self, raw: bytes) -> None:
         view = cdr.read_joint_state(raw)
-        self.sent.append(Sent(time.monotonic_ns(), view.stamp_ns, view.position))
+        # Without names it says that nothing was sent: the door rests.
+        if view.names:
+            self.sent.append(Sent(time.monotonic_ns(), view.stamp_ns, view.position))
 
     def _on_command(self, kept: list[NDArray[np.float64]], raw: bytes) -> None:
         kept.append(cdr.read_float64_array(raw))
