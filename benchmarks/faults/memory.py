@@ -14,6 +14,7 @@ import numpy as np
 
 from learned_arm.errors import LearnedArmError
 
+_WINDOWS = 6
 _OWN = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
 # glibc raises the size from which memory goes back to the system with the largest piece ever given back. Then pictures
 # live between other things, and the process keeps as much as it ever needed at once. A fixed size shows what it holds.
@@ -48,10 +49,16 @@ class MemoryLog:
             self._bytes[name].append(own_bytes(pid))
 
     def growth_bytes(self, name: str, warm_up_s: float) -> float:
-        """What a straight line through the samples grows by, from the end of the warm-up to the last sample."""
+        """What a straight line through the peaks grows by, from the end of the warm-up to the last sample.
+
+        Buffers of pictures are emptied at faults and fill again: what a process keeps shows where they are full, so in
+        the largest sample of each of a few windows.
+        """
         seconds = np.array(self._seconds) - self._seconds[0]
-        warm = seconds >= warm_up_s
-        slope = np.polyfit(seconds[warm], np.array(self._bytes[name])[warm], 1)[0]
+        warm = np.flatnonzero(seconds >= warm_up_s)
+        windows = np.array_split(warm, _WINDOWS)
+        samples = np.array(self._bytes[name])
+        slope = np.polyfit([seconds[each].mean() for each in windows], [samples[each].max() for each in windows], 1)[0]
         return float(slope * (seconds[-1] - warm_up_s))
 
     def trace_bytes(self, name: str, count: int = 20) -> list[int]:
