@@ -23,8 +23,8 @@ from benchmarks.faults.world import rig_contract
 from benchmarks.processes import join_domain
 
 SECONDS = float(os.environ.get("LEARNED_ARM_SOAK_S", "600"))
-# A fifth of the time for caches to fill: DDS discovery, allocator pools, the first of each exception.
-WARM_UP_S = SECONDS / 5
+# Two minutes for caches to fill: buffers of pictures, DDS queues, allocator pools, the first of each exception.
+WARM_UP_S = min(120.0, SECONDS / 2)
 # In the eight minutes after that, a picture kept at every fault (one in 3 s) would be 150 MB, a message of 27 kB 4 MB.
 LARGEST_GROWTH_BYTES = 2_000_000
 PAUSE_S = (0.5, 3.0)
