@@ -11,6 +11,9 @@ from learned_arm.deadman import KINDS, DeadmanSettings
 from learned_arm.ros.node import check_when_set, parameter
 from learned_arm.ros.priority import HIGHEST
 
+REALTIME_PRIORITY = 50
+"""As ros2_control's controller manager takes by default (parameter `thread_priority`)."""
+
 
 def declare_contract(node: Any) -> Contract:
     """The contract and robot that the node serves.
@@ -70,7 +73,7 @@ def declare_realtime_priority(node: Any) -> int:
         LearnedArmError: It is out of range.
     """
     words = "SCHED_FIFO priority of this process in real time, 1 to 99; 0: none"
-    value = parameter(node, "realtime_priority", 0, words, read_only=True)
+    value = parameter(node, "realtime_priority", REALTIME_PRIORITY, words, read_only=True)
     return checked.integer(0, HIGHEST)(value, "parameter realtime_priority")
 
 

@@ -29,6 +29,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
 
+from arm_control.settings import REALTIME_PRIORITY
 from benchmarks.policy_model import write_policy
 from benchmarks.processes import CpuMeter, Processes, join_domain, own_domain
 from benchmarks.result import Result
@@ -154,7 +155,7 @@ def late_by_stamps_ms(stamps_ns: NDArray[np.int64], period_ns: int) -> NDArray[n
     return (off_ns - np.array([earliest_ns[each] for each in second.tolist()])) / 1e6
 
 
-def measure(seconds: float = SECONDS, priority: int = 0) -> Result:
+def measure(seconds: float = SECONDS, priority: int = REALTIME_PRIORITY) -> Result:
     """Run the benchmark; some seconds longer than it measures.
 
     Args:
@@ -225,7 +226,8 @@ def _drive(
 
 def _result(rig: Rig, counts: dict[str, Any], bare: dict[str, Any], seconds: float) -> Result:
     if len(rig.sent_ns) < CONTROL_HZ * seconds / 2:
-        raise LearnedArmError("half of the commands are missing", got=len(rig.sent_ns), allowed=CONTROL_HZ * seconds)
+        got = f"{len(rig.sent_ns)}, the door is {rig.arm}"
+        raise LearnedArmError("half of the commands are missing", got=got, allowed=CONTROL_HZ * seconds)
     period_ms = 1e3 / CONTROL_HZ
     stamps = late_by_stamps_ms(np.array(rig.sent_ns), round(1e9 / CONTROL_HZ))
     late = {"p99": float(rig.arm["tick_late_ms_p99"]), "max": float(rig.arm["tick_late_ms_max"])}
@@ -263,7 +265,8 @@ def _result(rig: Rig, counts: dict[str, Any], bare: dict[str, Any], seconds: flo
 def main() -> int:
     """Measure (over as many seconds as the first argument says, with the second as priority), print, save."""
     arguments = sys.argv[1:]
-    result = measure(float(arguments[0]) if arguments else SECONDS, int(arguments[1]) if len(arguments) > 1 else 0)
+    priority = int(arguments[1]) if len(arguments) > 1 else REALTIME_PRIORITY
+    result = measure(float(arguments[0]) if arguments else SECONDS, priority)
     details = result.details
     print(result.line())
     for name in ("late_ms", "late_by_stamps_ms", "bare_loop_ms"):

@@ -15,8 +15,8 @@ ALLOWANCE_S = 0.2
 # Braking from the rig's 0.15 rad/s takes 15 ms and the step in which it begins.
 BRAKING_S = 0.05
 _STILL_S, _LOOKS_S, _LATE_S = 0.2, 0.6, 3.0
-# What the door says when a starved machine lets a process of the rig fall silent; _AGAIN times at most.
-_STALLED, _AGAIN = "stood still|joint states silent|deadman silent", 2
+# What is said when a starved machine lets a process of the rig fall silent; _AGAIN times at most.
+_STALLED, _AGAIN = "stood still|stale|silent", 2
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,10 @@ def measure(rig: Rig, fault: Fault) -> Outcome:
 
 
 def _disturbed(rig: Rig, fault: Fault) -> bool:
-    """Whether the door stopped for something that this fault is not."""
+    """Whether the arm was stopped for something that this fault is not."""
     texts = [each.text for each in rig.observer.told[ARM]]
+    if fault.goes_on:
+        texts += [each.values.get("last_refusal", "") for each in rig.observer.told[POLICY]]
     return any(re.search(_STALLED, text) and not (fault.reason and re.search(fault.reason, text)) for text in texts)
 
 

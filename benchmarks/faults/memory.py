@@ -1,19 +1,33 @@
-"""Does a process grow? Its resident memory over time, from /proc."""
+"""Does a process grow? Its own resident memory over time, from /proc.
+
+Shared memory is left out: a process that reads pictures maps the 32 MiB of each camera's process and touches them page
+by page, until all are resident; that is the transport filling up once, and no growth.
+"""
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+from learned_arm.errors import LearnedArmError
+
+_WINDOWS = 6
+_OWN = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
+# glibc raises the size from which memory goes back to the system with the largest piece ever given back. Then pictures
+# live between other things, and the process keeps as much as it ever needed at once. A fixed size shows what it holds.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072"}
 
 
-def resident_bytes(pid: int) -> int:
-    """Resident memory of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+def own_bytes(pid: int) -> int:
+    """Resident memory of a process that no other shares."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = _OWN.search(status)
+    if found is None:
+        raise LearnedArmError("no such figure", where=f"/proc/{pid}/status", got=status[:80], allowed="RssAnon")
+    return int(found[1]) * 1024
 
 
 class MemoryLog:
@@ -32,13 +46,19 @@ class MemoryLog:
         """Look once."""
         self._seconds.append(now_s)
         for name, pid in self._pids.items():
-            self._bytes[name].append(resident_bytes(pid))
+            self._bytes[name].append(own_bytes(pid))
 
     def growth_bytes(self, name: str, warm_up_s: float) -> float:
-        """What a straight line through the samples grows by, from the end of the warm-up to the last sample."""
+        """What a straight line through the peaks grows by, from the end of the warm-up to the last sample.
+
+        Buffers of pictures are emptied at faults and fill again: what a process keeps shows where they are full, so in
+        the largest sample of each of a few windows.
+        """
         seconds = np.array(self._seconds) - self._seconds[0]
-        warm = seconds >= warm_up_s
-        slope = np.polyfit(seconds[warm], np.array(self._bytes[name])[warm], 1)[0]
+        warm = np.flatnonzero(seconds >= warm_up_s)
+        windows = np.array_split(warm, _WINDOWS)
+        samples = np.array(self._bytes[name])
+        slope = np.polyfit([seconds[each].mean() for each in windows], [samples[each].max() for each in windows], 1)[0]
         return float(slope * (seconds[-1] - warm_up_s))
 
     def trace_bytes(self, name: str, count: int = 20) -> list[int]:

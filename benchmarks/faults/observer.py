@@ -186,7 +186,7 @@ class Observer:
 
     def _on_sent(self, raw: bytes) -> None:
         view = cdr.read_joint_state(raw)
-        # Without names nothing went out: the door came to rest.
+        # Without names it says that nothing was sent: the door rests.
         if view.names:
             self.sent.append(Sent(time.monotonic_ns(), view.stamp_ns, view.position))
 

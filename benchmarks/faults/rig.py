@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -50,10 +50,17 @@ class Rig:
         domain_id: ROS_DOMAIN_ID of all.
         size: Height and width of the cameras' pictures.
         rate_hz: Pictures a second.
+        variables: More of the environment of all processes.
     """
 
     def __init__(
-        self, contract: Contract, folder: Path, domain_id: int, size: tuple[int, int] = (96, 96), rate_hz: float = 30.0
+        self,
+        contract: Contract,
+        folder: Path,
+        domain_id: int,
+        size: tuple[int, int] = (96, 96),
+        rate_hz: float = 30.0,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.contract, self.folder, self._size, self._rate_hz = contract, folder, size, rate_hz
         self.contract_path, self.model_path = folder / "contract.yaml", folder / "circle.onnx"
@@ -66,7 +73,8 @@ class Rig:
         self._builder = ObservationBuilder(contract)
         self._modes = list(MODES)
         self.pids: dict[str, int] = {}
-        self.processes = Processes(domain_id, self.logs, **{CLOCK_VARIABLE: str(folder / "clock")})
+        own = {CLOCK_VARIABLE: str(folder / "clock"), **(variables or {})}
+        self.processes = Processes(domain_id, self.logs, **own)
         self.observer = Observer(contract, domain_id)
 
     def __enter__(self) -> Rig:

@@ -17,16 +17,15 @@ import pytest
 pytest.importorskip("rclpy")
 from benchmarks.faults.faults import FAULTS
 from benchmarks.faults.measure import measure
-from benchmarks.faults.memory import MemoryLog
+from benchmarks.faults.memory import ALLOCATOR, MemoryLog
 from benchmarks.faults.rig import ARM, DRIVER, JOYSTICK, POLICY, Rig
 from benchmarks.faults.world import rig_contract
 from benchmarks.processes import join_domain
 
 SECONDS = float(os.environ.get("LEARNED_ARM_SOAK_S", "600"))
-# A fifth of the time for caches to fill: DDS discovery, allocator pools, the first of each exception.
-WARM_UP_S = SECONDS / 5
-# A message of 27 kB or a status kept at every fault (one in 3 s) would be 4 MB or 0.2 MB in ten minutes; one picture a
-# second 500 MB. The allocator itself moves by some hundred kB.
+# Two minutes for caches to fill: buffers of pictures, DDS queues, allocator pools, the first of each exception.
+WARM_UP_S = min(120.0, SECONDS / 2)
+# In the eight minutes after that, a picture kept at every fault (one in 3 s) would be 150 MB, a message of 27 kB 4 MB.
 LARGEST_GROWTH_BYTES = 2_000_000
 PAUSE_S = (0.5, 3.0)
 PROCESSES = (ARM, POLICY)
@@ -37,7 +36,7 @@ pytestmark = [pytest.mark.ros, pytest.mark.prove, pytest.mark.limit_s(SECONDS + 
 def rig(tmp_path: Path, ros_domain_id: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     join_domain(ros_domain_id, monkeypatch.setenv)
     contract = rig_contract(control_rate_hz=250, rate_hz=30, cameras=("front", "wrist"))
-    with Rig(contract, tmp_path, ros_domain_id, size=(480, 640), rate_hz=30.0) as made:
+    with Rig(contract, tmp_path, ros_domain_id, size=(480, 640), variables=ALLOCATOR) as made:
         yield made
 
 

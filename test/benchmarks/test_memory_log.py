@@ -1,0 +1,37 @@
+"""Growth is what the peaks grow by: emptied buffers hide none and feign none."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from benchmarks.faults.memory import MemoryLog, own_bytes
+
+
+def grown(samples: np.ndarray, warm_up_s: float = 20.0) -> float:
+    log = MemoryLog({})
+    log._seconds = [float(second) for second in range(len(samples))]
+    log._bytes = {"x": [int(each) for each in samples]}
+    return log.growth_bytes("x", warm_up_s)
+
+
+def test_a_leak_shows_and_the_warm_up_does_not() -> None:
+    seconds = np.arange(120)
+    assert grown(np.minimum(seconds, 20) * 1e6) == pytest.approx(0.0, abs=1.0)
+    assert grown(seconds * 1e5) == pytest.approx(99 * 1e5)
+
+
+@pytest.mark.parametrize("leak", [0.0, 1e5])
+def test_a_buffer_that_is_emptied_now_and_then_is_no_growth_and_hides_none(leak: float) -> None:
+    seconds = np.arange(120)
+    full = np.where(seconds % 13 < 3, 90e6, 160e6)
+    assert grown(full + leak * seconds) == pytest.approx(99 * leak, abs=1.2e6)
+
+
+def test_it_sees_what_this_process_takes() -> None:
+    before = own_bytes(os.getpid())
+    taken = np.ones(20_000_000, np.uint8)
+    assert 15e6 < own_bytes(os.getpid()) - before < 40e6
+    assert taken.all()
