@@ -116,6 +116,8 @@ class Rig(Node):
 
     def _on_sent(self, raw: bytes) -> None:
         view = cdr.read_joint_state(raw)
+        if not view.names:
+            return  # nothing went out
         self._positions = Stamped(joint_state(view.names, view.position.tolist()))
         self.sent_ns.append(view.stamp_ns)
         self.sent_rad.append(view.position)

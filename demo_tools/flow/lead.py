@@ -65,7 +65,7 @@ def reset_simulation(operator: Operator, seed: int, decoy_seed: int = -1) -> Non
 def record_demonstration(operator: Operator, seed: int, rate_hz: int) -> Recorded:
     """The scripted expert shows the task once, from the initial state of a seed."""
     reset_simulation(operator, seed)
-    operator.trigger(RECORDER, "start", {"operator": "scripted_expert", "policy": "", "notes": f"seed {seed}"})
+    _start_recording(operator, "scripted_expert", "", f"seed {seed}")
     number = operator.trigger(EXPERT, "start", patience_s=_DISCOVERY_S).split()[-1]
     _wait_for(operator, EXPERT, ("done", "failed"), episode=number)
     return _close_episode(operator, seed, rate_hz)
@@ -78,13 +78,19 @@ def roll_out(
     reset_simulation(operator, seed, decoy_seed)
     operator.trigger(POLICY, "reset")
     notes = f"seed {seed}" + (f", images of seed {decoy_seed}" if decoy_seed >= 0 else "")
-    operator.trigger(RECORDER, "start", {"operator": "policy_node", "policy": policy_hash, "notes": notes})
+    _start_recording(operator, "policy_node", policy_hash, notes)
     operator.forget_success()
     operator.switch(POLICY, "engage", True)
     limit = round(limit_s * rate_hz)
     operator.wait(lambda: operator.succeeded or operator.success_count >= limit, _EPISODE_S, "the rollout to end")
     operator.switch(POLICY, "engage", False)
     return _close_episode(operator, seed, rate_hz)
+
+
+def _start_recording(operator: Operator, who: str, policy_hash: str, notes: str) -> None:
+    """Nodes that have just started may not have found each other: then the recorder misses streams for a moment."""
+    said = {"operator": who, "policy": policy_hash, "notes": notes}
+    operator.trigger(RECORDER, "start", said, patience_s=_DISCOVERY_S)
 
 
 def replay(operator: Operator, folder: Path) -> dict[str, str]:
