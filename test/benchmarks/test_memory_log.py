@@ -20,7 +20,7 @@ def grown(samples: np.ndarray, warm_up_s: float = 20.0) -> float:
 def test_a_leak_shows_and_the_warm_up_does_not() -> None:
     seconds = np.arange(120)
     assert grown(np.minimum(seconds, 20) * 1e6) == pytest.approx(0.0, abs=1.0)
-    assert grown(seconds * 1e5) == pytest.approx(99 * 1e5)
+    assert grown(seconds * 1e5) == pytest.approx(99 * 1e5, rel=0.02)
 
 
 @pytest.mark.parametrize("leak", [0.0, 1e5])
