@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from learned_arm.errors import LearnedArmError
 
-_WINDOWS = 6
 _OWN = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
 # glibc raises the size from which memory goes back to the system with the largest piece ever given back. Then pictures
 # live between other things, and the process keeps as much as it ever needed at once. A fixed size shows what it holds.
@@ -40,7 +40,12 @@ class MemoryLog:
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._pids = dict(pids)
         self._seconds: list[float] = []
+        self._rounds_s: list[float] = []
         self._bytes: dict[str, list[int]] = {name: [] for name in pids}
+
+    def begin_round(self, now_s: float) -> None:
+        """From here on everything happens once more that happened in the round before."""
+        self._rounds_s.append(now_s)
 
     def sample(self, now_s: float) -> None:
         """Look once."""
@@ -49,17 +54,23 @@ class MemoryLog:
             self._bytes[name].append(own_bytes(pid))
 
     def growth_bytes(self, name: str, warm_up_s: float) -> float:
-        """What a straight line through the peaks grows by, from the end of the warm-up to the last sample.
+        """What a process has grown by from the end of the warm-up to the last sample.
 
-        Buffers of pictures are emptied at faults and fill again: what a process keeps shows where they are full, so in
-        the largest sample of each of a few windows.
+        Buffers of pictures are emptied at faults and fill again, so that single samples differ by tens of megabytes.
+        Rounds are alike: their medians are compared, by a straight line through those of all whole rounds that began
+        after the warm-up.
+
+        Raises:
+            LearnedArmError: There are fewer than two such rounds.
         """
-        seconds = np.array(self._seconds) - self._seconds[0]
-        warm = np.flatnonzero(seconds >= warm_up_s)
-        windows = np.array_split(warm, _WINDOWS)
-        samples = np.array(self._bytes[name])
-        slope = np.polyfit([seconds[each].mean() for each in windows], [samples[each].max() for each in windows], 1)[0]
-        return float(slope * (seconds[-1] - warm_up_s))
+        seconds, samples = np.array(self._seconds), np.array(self._bytes[name])
+        begun = [each for each in self._rounds_s if each >= seconds[0] + warm_up_s]
+        rounds = [(seconds >= start) & (seconds < end) for start, end in pairwise(begun)]
+        if len(rounds) < 2:
+            raise LearnedArmError("too short to see growth", where=name, got=f"{len(rounds)} whole rounds", allowed=2)
+        times = [seconds[each].mean() for each in rounds]
+        slope = np.polyfit(times, [float(np.median(samples[each])) for each in rounds], 1)[0]
+        return float(slope * (seconds[-1] - seconds[0] - warm_up_s))
 
     def trace_bytes(self, name: str, count: int = 20) -> list[int]:
         """A few samples over the whole time."""

@@ -1,4 +1,4 @@
-"""Growth is what the peaks grow by: emptied buffers hide none and feign none."""
+"""Growth is what rounds that are alike differ by: emptied buffers hide none and feign none."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.faults.memory import MemoryLog, own_bytes
+from learned_arm.errors import LearnedArmError
 
 
-def grown(samples: np.ndarray, warm_up_s: float = 20.0) -> float:
+def grown(samples: np.ndarray, warm_up_s: float = 20.0, round_s: int = 20) -> float:
     log = MemoryLog({})
     log._seconds = [float(second) for second in range(len(samples))]
+    for second in range(0, len(samples) + 1, round_s):
+        log.begin_round(float(second))
     log._bytes = {"x": [int(each) for each in samples]}
     return log.growth_bytes("x", warm_up_s)
 
@@ -25,9 +28,14 @@ def test_a_leak_shows_and_the_warm_up_does_not() -> None:
 
 @pytest.mark.parametrize("leak", [0.0, 1e5])
 def test_a_buffer_that_is_emptied_now_and_then_is_no_growth_and_hides_none(leak: float) -> None:
-    seconds = np.arange(120)
-    full = np.where(seconds % 13 < 3, 90e6, 160e6)
-    assert grown(full + leak * seconds) == pytest.approx(99 * leak, abs=1.2e6)
+    seconds = np.arange(2400)
+    full = np.where(seconds % 130 < 30, 90e6, 160e6) + np.random.default_rng(0).normal(0, 2e6, len(seconds))
+    assert grown(full + leak * seconds / 20, 480, 400) == pytest.approx(96 * leak, abs=0.6e6)
+
+
+def test_too_few_rounds_are_no_proof() -> None:
+    with pytest.raises(LearnedArmError, match="too short to see growth; got 1 whole rounds"):
+        grown(np.zeros(60))
 
 
 def test_it_sees_what_this_process_takes() -> None:
