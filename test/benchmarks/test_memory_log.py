@@ -35,7 +35,7 @@ def test_a_buffer_that_is_emptied_now_and_then_is_no_growth_and_hides_none(leak:
 
 def test_too_few_rounds_are_no_proof() -> None:
     with pytest.raises(LearnedArmError, match="too short to see growth; got 1 whole rounds"):
-        grown(np.zeros(60))
+        grown(np.zeros(50))
 
 
 def test_it_sees_what_this_process_takes() -> None:
