@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -213,10 +212,6 @@ class Rig:
             if "Traceback" in text:
                 found.append(f"{log.stem}: {text[text.index('Traceback'):][-400:]}")
         return found
-
-    def log_says(self, name: str, pattern: str) -> bool:
-        """Whether a process printed something."""
-        return re.search(pattern, (self.logs / f"{name}.log").read_text(errors="replace")) is not None
 
     def restore(self, parts: Sequence[str] = ()) -> None:
         """Mend every part that can be told to."""
