@@ -72,8 +72,8 @@ def _told(part: str, fault: str) -> Callable[[Rig], int]:
     return lambda rig: rig.observer.strike(part, fault)
 
 
-def _signalled(process: str, number: signal.Signals) -> Callable[[Rig], int]:
-    return lambda rig: rig.signal(process, number)
+def _stopped(process: str) -> Callable[[Rig], int]:
+    return lambda rig: rig.stop(process)
 
 
 def _continued(process: str) -> Callable[[Rig], object]:
@@ -145,7 +145,7 @@ def _frees_the_door(rig: Rig) -> str:
 
 
 def _stop_and_go_on(rig: Rig) -> int:
-    rig.signal(ARM, signal.SIGSTOP)
+    rig.stop(ARM)
     rig.observer.spin(_PAUSE_S)
     return rig.signal(ARM, signal.SIGCONT)
 
@@ -186,7 +186,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "camera: SIGSTOP",
         "hold: the frame is too old",
-        _signalled(CAMERA, signal.SIGSTOP),
+        _stopped(CAMERA),
         _HOLDS,
         _STALE,
         CAMERA_MAX_AGE_S,
@@ -213,7 +213,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "driver: SIGSTOP",
         "the door latches a fault",
-        _signalled(DRIVER, signal.SIGSTOP),
+        _stopped(DRIVER),
         (State.FAULT,),
         "joint states silent",
         JOINTS_MAX_AGE_S,
@@ -246,7 +246,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "policy: SIGSTOP, then SIGCONT",
         "its timeline ends, lease taken; awake it moves nothing",
-        _signalled(POLICY, signal.SIGSTOP),
+        _stopped(POLICY),
         (State.READY,),
         "policy silent",
         _LEAD_S + SOURCE_TIMEOUT_S,

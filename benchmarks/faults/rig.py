@@ -37,6 +37,8 @@ _MODULES = {
 _PATIENCE_S = 30.0
 _MOVING_S, _MOVING_RAD = 0.3, 0.01
 _ARMED_S, _UNARMED_S = 0.6, 0.05
+# Long enough to hear that the others go on, shorter than the patience of anybody who waits for a stopped process.
+_LOCKED_S = 0.12
 _HEARD_S = 2.0
 
 
@@ -120,6 +122,23 @@ class Rig:
         """Send a signal; the moment before it, monotonic."""
         struck_ns = time.monotonic_ns()
         self.processes.signal(name, number)
+        return struck_ns
+
+    def stop(self, name: str) -> int:
+        """SIGSTOP; the moment before it, monotonic.
+
+        It may hit while the process holds a lock of the middleware that lies in shared memory: then those who write to
+        it wait, and after a second without an answer Fast DDS takes it off the transport for good (healthy_check
+        of its shared-memory ports, 1000 ms). A machine never stops one process for so long at that place: such a stop
+        is ended at once, and what came of it is judged as a starved machine's.
+        """
+        struck_ns = self.signal(name, signal.SIGSTOP)
+        self.observer.spin(_LOCKED_S)
+        heard_ns = [self.observer.joints_heard_ns] if name != DRIVER else []
+        if name != ARM and self.observer.sent:
+            heard_ns.append(self.observer.sent[-1].heard_ns)
+        if any(each < struck_ns + round(_LOCKED_S / 3 * 1e9) for each in heard_ns):
+            self.signal(name, signal.SIGCONT)
         return struck_ns
 
     def jump(self, sign: int) -> int:
