@@ -38,7 +38,7 @@ _PATIENCE_S = 30.0
 _MOVING_S, _MOVING_RAD = 0.3, 0.01
 _ARMED_S, _UNARMED_S = 0.6, 0.05
 # Long enough to hear that the others go on, shorter than the patience of anybody who waits for a stopped process.
-_LOCKED_S = 0.12
+_LOCKED_S, _STOPS = 0.12, 5
 _HEARD_S = 2.0
 
 
@@ -130,15 +130,21 @@ class Rig:
         It may hit while the process holds a lock of the middleware that lies in shared memory: then those who write to
         it wait, and after a second without an answer Fast DDS takes it off the transport for good (healthy_check
         of its shared-memory ports, 1000 ms). A machine never stops one process for so long at that place: such a stop
-        is ended at once, and what came of it is judged as a starved machine's.
+        is ended at once and tried again; where the arm has been stopped by then, it is judged as a starved machine's.
         """
         struck_ns = self.signal(name, signal.SIGSTOP)
-        self.observer.spin(_LOCKED_S)
-        heard_ns = [self.observer.joints_heard_ns] if name != DRIVER else []
-        if name != ARM and self.observer.sent:
-            heard_ns.append(self.observer.sent[-1].heard_ns)
-        if any(each < struck_ns + round(_LOCKED_S / 3 * 1e9) for each in heard_ns):
+        for _ in range(_STOPS):
+            self.observer.spin(_LOCKED_S)
+            heard_ns = [self.observer.joints_heard_ns] if name != DRIVER else []
+            if name != ARM and self.observer.sent:
+                heard_ns.append(self.observer.sent[-1].heard_ns)
+            if all(each > struck_ns + round(_LOCKED_S / 3 * 1e9) for each in heard_ns):
+                break
             self.signal(name, signal.SIGCONT)
+            self.observer.spin(_LOCKED_S * 2)
+            if not self.moving:
+                break
+            struck_ns = self.signal(name, signal.SIGSTOP)
         return struck_ns
 
     def jump(self, sign: int) -> int:
