@@ -36,6 +36,7 @@ setup(
             "arm_node = arm_control.arm_node:main",
             "policy_node = learned_policy_node.node:main",
             "recorder_node = data_recorder.node:main",
+            "recorder_keys = data_recorder.keys:main",
             "replay_node = demo_tools.replay.node:main",
             "sim_arm_node = demo_tools.simulation.node:main",
             "scripted_expert_node = demo_tools.simulation.expert_node:main",

@@ -17,11 +17,11 @@ from data_recorder.episode_writer import RECORDING_SUFFIX, finished_episode, loa
 from data_recorder.initial_state import InitialStateCapture
 from data_recorder.rosbag2_metadata import Topic
 from data_recorder.takeovers import Takeovers
-from data_recorder.topics import PROVENANCE, SENT
+from data_recorder.topics import PROVENANCE, SIM_STATE
 from learned_arm.canonical import canonical_json, sha256_hex
 from learned_arm.contract import Contract
 from learned_arm.durable import rename_folder, write_whole
-from learned_arm.episode import EPISODE_FILE, PROVENANCE_FILE, Stream, checked_name, load_episode
+from learned_arm.episode import EPISODE_FILE, PROVENANCE_FILE, SENT, Stream, checked_name, load_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.streams import StreamCounter
 
@@ -170,13 +170,15 @@ def _rewrite(folder: Path, target: Path, name: str) -> RecoveryReport:
                 continue
             types[message.topic] = message.type
             counters.setdefault(message.topic, StreamCounter()).add(None, message.publish_time_ns, message.log_time_ns)
-            initial.add(message.topic, message.data)
+            if message.log_time_ns >= draft.start_ns or message.topic == SIM_STATE:
+                initial.add(message.topic, message.data)
             if message.topic == SENT:
                 takeovers.add(message.data)
         summary = _close(bag, work, statements)
         if not counters:
             raise LearnedArmError("no message to recover", where=source, got=salvage.problem or "an empty bag")
         streams = {topic: _stream(types[topic], counter) for topic, counter in counters.items()}
+        initial.save_images(work)
         episode = finished_episode(
             draft, "failure", RECOVERED, draft.notes, end_ns, initial, takeovers, streams, summary
         )

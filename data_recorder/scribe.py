@@ -19,13 +19,21 @@ from learned_arm.errors import LearnedArmError
 
 @dataclass(frozen=True)
 class Begin:
-    """Start an episode: its draft, the topics known so far, and the latched messages in force."""
+    """Start an episode: its draft, the topics known so far, and what was received before: latched, then pre-roll."""
 
     root: Path
     draft: Draft
     contract: Contract
     topics: Sequence[Topic]
-    latched: Sequence[Received]
+    before: Sequence[Received]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was running at a moment of the episode, `start` or `end`."""
+
+    moment: str
+    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class End:
     take: Take
     notes: str
     publishers: Mapping[str, int]
+    transport_lost: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,7 @@ class Scribe:
     """Runs until `stop`.
 
     Args:
-        inbox: Where batches (lists of `Received`), `Topic`, `Begin` and `End` come from.
-        provenance: Takes a snapshot, at the start and the end of each episode.
+        inbox: Where batches (lists of `Received`), `Topic`, `Begin`, `Snapshot` and `End` come from.
         provenance_schema: Definition and type hash of std_msgs/msg/String.
         done: Called from this thread when an episode has ended.
 
@@ -62,18 +70,21 @@ class Scribe:
     def __init__(
         self,
         inbox: Inbox,
-        provenance: Callable[[], Mapping[str, Any]],
         provenance_schema: tuple[str, str] | None,
         done: Callable[[Done], None],
     ) -> None:
         self._inbox = inbox
-        self._provenance = provenance
         self._schema = provenance_schema
         self._done = done
         self._writer: EpisodeWriter | None = None
         self.interventions = 0
         self._thread = threading.Thread(target=self._run, name="scribe")
         self._thread.start()
+
+    def losses(self, publishers: Mapping[str, int]) -> dict[str, int | None]:
+        """By topic the messages missing so far in the running episode; see `EpisodeWriter.losses`."""
+        writer = self._writer
+        return writer.losses(publishers) if writer is not None else {}
 
     def stop(self) -> None:
         """Write what waits, and end."""
@@ -92,15 +103,17 @@ class Scribe:
     def _handle(self, item: Any) -> None:
         if isinstance(item, Begin):
             self.interventions = 0
-            self._writer = EpisodeWriter(item.root, item.draft, item.contract, self._provenance(), self._schema)
+            self._writer = EpisodeWriter(item.root, item.draft, item.contract, self._schema)
             for topic in item.topics:
                 self._writer.add_topic(topic)
-            self._writer.write(item.latched)
+            self._writer.write(item.before)
         elif self._writer is None:
             # The episode has failed; its error was told.
             return
         elif isinstance(item, Topic):
             self._writer.add_topic(item)
+        elif isinstance(item, Snapshot):
+            self._writer.add_provenance(item.moment, item.content)
         elif isinstance(item, End):
             self._done(self._end(self._writer, item))
             self._writer = None
@@ -115,7 +128,7 @@ class Scribe:
             return Done(take.name)
         dropped = self._inbox.dropped()
         episode = writer.finish(
-            take.outcome, take.reason, end.notes, take.end_ns, self._provenance(), dropped, end.publishers
+            take.outcome, take.reason, end.notes, take.end_ns, dropped, end.publishers, end.transport_lost
         )
         return Done(take.name, episode)
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from learned_arm import checked
 from learned_arm.errors import LearnedArmError
 
 
@@ -87,6 +88,7 @@ def dataset(
     out: Path,
     allow_unreplayed: bool = False,
     policy_frames: bool = False,
+    allow_losses: bool = False,
 ) -> int:
     """Make a LeRobot v3 dataset from episodes that passed replay.
 
@@ -95,12 +97,15 @@ def dataset(
         out: The dataset's folder; must not exist.
         allow_unreplayed: Take episodes without a passing verdict; written into the manifest and every policy.
         policy_frames: Take the frames that a policy commanded as well; written into the manifest.
+        allow_losses: Take episodes of which messages were lost that they need; written into the manifest.
     """
     from demo_tools.dataset.build import build_dataset
     from demo_tools.flow.progress import bar
     from learned_arm.episode import EPISODE_FILE, load_episode
 
-    folders = sorted({found.parent for folder in episodes for found in folder.rglob(EPISODE_FILE)})
+    # An episode that was taken out has a name that none can have.
+    found = {path.parent for folder in episodes for path in folder.rglob(EPISODE_FILE)}
+    folders = sorted(folder for folder in found if checked.NAME.fullmatch(folder.name))
     if not folders:
         raise LearnedArmError(
             "no episode found", where=", ".join(map(str, episodes)), allowed=f"folders with {EPISODE_FILE}"
@@ -113,6 +118,7 @@ def dataset(
             out,
             allow_unreplayed=allow_unreplayed,
             policy_frames=policy_frames,
+            allow_losses=allow_losses,
             progress=lambda *_: advance(""),
         )
     for source, count in manifest.left_out.items():

@@ -7,7 +7,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 
-class _NobodyWaits(CallbackGroup):
+class NobodyWaits(CallbackGroup):
     """Keeps its members out of every executor's wait set."""
 
     def can_execute(self, entity: object) -> bool:
@@ -38,7 +38,7 @@ class PolledSubscription:
     def __init__(self, node: Node, kind: type, topic: str, profile: QoSProfile) -> None:
         self._kind, self._depth = kind, profile.depth
         self._subscription = node.create_subscription(
-            kind, topic, _never, profile, callback_group=_NobodyWaits(), raw=True
+            kind, topic, _never, profile, callback_group=NobodyWaits(), raw=True
         )
 
     def take(self) -> list[bytes]:

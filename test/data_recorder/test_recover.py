@@ -15,9 +15,8 @@ from data_recorder.bag_reader import BagReader, messages_hash
 from data_recorder.episode_writer import DRAFT_FILE, RECORDING_SUFFIX, Draft, EpisodeWriter, Received
 from data_recorder.recover import RECOVERED, Salvage, recover
 from data_recorder.rosbag2_metadata import Topic
-from data_recorder.topics import SENT
 from learned_arm.contract import load_contract
-from learned_arm.episode import list_episodes
+from learned_arm.episode import SENT, list_episodes
 from learned_arm.errors import LearnedArmError
 from learned_arm.interventions import Intervention
 
@@ -30,7 +29,8 @@ def unfinished(tmp_path: Path, draft: Draft, topics, make_messages):
     """Makes an unfinished episode whose bag is cut to a share of its length."""
 
     def make(share: float, count: int = 1500) -> tuple[Path, list]:
-        writer = EpisodeWriter(tmp_path, draft, CONTRACT, {"what": "snapshot"}, STRING)
+        writer = EpisodeWriter(tmp_path, draft, CONTRACT, STRING)
+        writer.add_provenance("start", {"what": "snapshot"})
         for topic in topics:
             writer.add_topic(topic)
         messages = make_messages(count)
@@ -79,7 +79,7 @@ def test_interventions_are_those_that_the_recorder_saw(tmp_path: Path, draft: Dr
     messages.insert(25, Received(messages[25].received_ns, SENT, b"spoilt", draft.start_ns, 99))
     found = []
     for name, killed in (("20260131T120000Z-01234567", False), ("20260131T120000Z-89abcdef", True)):
-        writer = EpisodeWriter(tmp_path, replace(draft, name=name), CONTRACT, {}, STRING)
+        writer = EpisodeWriter(tmp_path, replace(draft, name=name), CONTRACT, STRING)
         writer.add_topic(Topic(SENT, "sensor_msgs/msg/JointState", "std_msgs/Header header\n"))
         writer.write(messages)
         if killed:
@@ -117,7 +117,7 @@ def test_damage_in_the_middle_saves_what_lies_before(unfinished) -> None:
 def test_killed_before_the_rename_only_the_name_was_missing(
     tmp_path: Path, draft: Draft, topics, make_messages
 ) -> None:
-    writer = EpisodeWriter(tmp_path, draft, CONTRACT, {}, STRING)
+    writer = EpisodeWriter(tmp_path, draft, CONTRACT, STRING)
     for topic in topics:
         writer.add_topic(topic)
     writer.write(
