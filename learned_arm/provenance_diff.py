@@ -97,8 +97,8 @@ def _trees(before: Mapping[str, Any], after: Mapping[str, Any], rules: Rules) ->
     else:
         first.pop("contract", None)
         second.pop("contract", None)
-    software = first.get("software"), second.get("software")
-    if all(isinstance(each, dict) and "python_packages" in each for each in software):
+    software = [each for each in (first.get("software"), second.get("software")) if isinstance(each, dict)]
+    if len(software) == 2 and all("python_packages" in each for each in software):
         # The short list is part of the long one.
         for each in software:
             each.pop("packages", None)

@@ -55,11 +55,14 @@ class Rule:
         return _matches(self.path, tuple(path))
 
     def tolerates(self, before: Any, after: Any) -> bool:
-        """Whether two values are equal within the tolerance; what is not numbers throughout never is."""
-        if isinstance(before, list) and isinstance(after, list):
+        """Whether two values are equal, numbers within the tolerance."""
+        if type(before) is list and type(after) is list:
             return len(before) == len(after) and all(map(self.tolerates, before, after))
-        if not _is_number(before) or not _is_number(after):
-            return type(before) is type(after) and bool(before == after)
+        if _is_number(before) and _is_number(after):
+            return self._are_near(before, after)
+        return type(before) is type(after) and bool(before == after)
+
+    def _are_near(self, before: float, after: float) -> bool:
         return abs(before - after) <= self.absolute + self.relative * max(abs(before), abs(after))
 
 
