@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import struct
 from collections.abc import Iterable, Mapping
@@ -12,20 +11,25 @@ from typing import Any, NamedTuple
 
 from data_recorder import rosbag2_metadata as rosbag2
 from data_recorder.bag_writer import BagSummary, BagWriter
+from data_recorder.disk_file import RESERVE_BYTES
 from data_recorder.initial_state import InitialStateCapture
 from data_recorder.rosbag2_metadata import Topic
 from data_recorder.takeovers import Takeovers
 from data_recorder.topics import PROVENANCE, SENT
 from learned_arm.canonical import canonical_json, sha256_hex
 from learned_arm.contract import Contract
-from learned_arm.durable import rename_folder, sync_folder, write_whole
+from learned_arm.durable import read_json, rename_folder, sync_folder, write_whole
 from learned_arm.episode import PROVENANCE_FILE, Episode, Stream, episode_folder, save_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.streams import StreamCounter
 
 RECORDING_SUFFIX = ".recording"
 DRAFT_FILE = "draft.json"
-_FLUSH_NS = 1_000_000_000
+_LARGEST_DRAFT_BYTES = 16_000_000
+# What was received waits this long for the system, and there this long for the disk: a kill takes at most the last
+# half second, a power cut about the last one.
+_FLUSH_NS = 500_000_000
+_SYNC_S = 0.5
 
 
 class Received(NamedTuple):
@@ -66,7 +70,7 @@ class EpisodeWriter:
 
     Raises:
         LearnedArmError: A name is not allowed.
-        OSError: The folder cannot be made, or was there before.
+        OSError: The folder cannot be made, or was there before, or the disk is full; then it is removed again.
     """
 
     def __init__(
@@ -84,15 +88,20 @@ class EpisodeWriter:
         if self.target.exists():
             raise FileExistsError(f"{self.target} exists")
         self.folder.mkdir(exist_ok=False)
-        write_whole(self.folder / DRAFT_FILE, canonical_json(asdict(draft)))
+        custom = {"learned_arm.episode": draft.id, "learned_arm.contract": draft.contract_hash}
+        try:
+            write_whole(self.folder / DRAFT_FILE, canonical_json(asdict(draft)))
+            self._bag = BagWriter(self.folder, draft.name, custom, sync_s=_SYNC_S, reserve_bytes=RESERVE_BYTES)
+        except OSError:
+            # Nothing was recorded, so that nothing is left for `recover`.
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         self._provenance: dict[str, Any] = {"start": dict(provenance)}
         self._initial = InitialStateCapture(contract)
         self.takeovers = Takeovers()
         self._counters: dict[str, StreamCounter] = {}
         self._types: dict[str, str] = {}
-        self._flushed_ns = draft.start_ns
-        custom = {"learned_arm.episode": draft.id, "learned_arm.contract": draft.contract_hash}
-        self._bag = BagWriter(self.folder, draft.name, custom)
+        self.last_ns = self._flushed_ns = draft.start_ns
         self._has_provenance = provenance_schema is not None
         if provenance_schema is not None:
             offer = rosbag2.qos_profile(durability="transient_local", depth=1)
@@ -100,6 +109,11 @@ class EpisodeWriter:
                 Topic(PROVENANCE, "std_msgs/msg/String", provenance_schema[0], (offer,), provenance_schema[1])
             )
             self._write_provenance("start", draft.start_ns)
+
+    @property
+    def full(self) -> OSError | None:
+        """Why the episode should be finished now: the disk is full, and only room for its end is left."""
+        return self._bag.full
 
     def add_topic(self, topic: Topic) -> None:
         """Add a topic; it is listed even when no message comes."""
@@ -112,7 +126,7 @@ class EpisodeWriter:
 
         A latched message received before the start is logged at the start: it was in force then.
         """
-        start_ns, last_ns = self.draft.start_ns, 0
+        start_ns, last_ns = self.draft.start_ns, self.last_ns
         initial = self._initial
         for message in messages:
             last_ns = max(message.received_ns, start_ns)
@@ -123,6 +137,7 @@ class EpisodeWriter:
                 self.takeovers.add(message.data)
             elif not initial.complete and topic in initial.topics:
                 initial.add(topic, message.data)
+        self.last_ns = last_ns
         if last_ns - self._flushed_ns >= _FLUSH_NS:
             self._bag.flush()
             self._flushed_ns = last_ns
@@ -237,13 +252,11 @@ def load_draft(folder: Path) -> Draft:
         LearnedArmError: It is missing or damaged.
     """
     path = folder / DRAFT_FILE
+    if not path.is_file():
+        raise LearnedArmError("no unfinished episode here", where=folder, allowed=DRAFT_FILE)
     try:
-        return Draft(**json.loads(path.read_bytes()))
-    except OSError as error:
-        raise LearnedArmError(
-            "no unfinished episode here", where=folder, got=error.strerror, allowed=DRAFT_FILE
-        ) from error
-    except (ValueError, TypeError, RecursionError) as error:
+        return Draft(**read_json(path, _LARGEST_DRAFT_BYTES))
+    except TypeError as error:
         raise LearnedArmError(
             "cannot be read", where=path, got=str(error), allowed="what the recorder wrote"
         ) from error

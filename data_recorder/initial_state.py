@@ -12,6 +12,8 @@ from learned_arm.contract import Contract
 from learned_arm.episode import InitialState
 from learned_arm.errors import LearnedArmError
 
+_LARGEST_BYTES = 8_000_000
+
 
 class InitialStateCapture:
     """Takes messages until the first position of every joint is known.
@@ -38,8 +40,8 @@ class InitialStateCapture:
         return self._topics | {SIM_STATE}
 
     def add(self, topic: str, data: bytes) -> None:
-        """Look at one message; one that cannot be read is passed over, and stays in the bag."""
-        if self.complete:
+        """Look at one message; one that cannot be read, or is huge, is passed over, and stays in the bag."""
+        if self.complete or len(data) > _LARGEST_BYTES:
             return
         try:
             if topic == SIM_STATE:

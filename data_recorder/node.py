@@ -27,6 +27,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from std_srvs.srv import Trigger
 
 from data_recorder import definitions
+from data_recorder.disk_file import require_room
 from data_recorder.episode_writer import RECORDING_SUFFIX, Draft, Received
 from data_recorder.inbox import Inbox
 from data_recorder.intake import Intake
@@ -98,7 +99,9 @@ class RecorderNode(Node):
         self._pool = ThreadPoolExecutor(1)
         self._static: Future[dict[str, Any]] = self._pool.submit(snapshot, self._contract)
         self._inbox = Inbox(queue_mb * 1_000_000)
-        self._scribe = Scribe(self._inbox, self._snapshot, schema, self._tell)
+        self._scribe = Scribe(
+            self._inbox, self._snapshot, schema, self._tell, lambda: dict(self._publisher_counts)
+        )
         self._intake = Intake(self, self._deliver)
         self._discover()
 
@@ -196,7 +199,7 @@ class RecorderNode(Node):
         name = episode_name(now_ns, episode_id)
         root, task = Path(self._text("root")).expanduser(), self._text("task")
         try:
-            episode_folder(root, task, name)
+            require_room(episode_folder(root, task, name))
         except LearnedArmError as error:
             response.success, response.message = False, str(error)
             return response
