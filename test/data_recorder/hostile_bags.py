@@ -82,9 +82,11 @@ def good(folder: Path) -> None:
 # -- lies -----------------------------------------------------------------------------------------------------------
 
 
-def _chosen(rng: random.Random, folder: Path) -> Path:
-    """A file of the bag, mostly the messages themselves."""
-    files = sorted(each for each in folder.iterdir() if each.is_file())
+def _chosen(rng: random.Random, folder: Path) -> Path | None:
+    """A file of the bag, mostly the messages themselves; links are left for what they are."""
+    files = sorted(each for each in folder.iterdir() if each.is_file() and not each.is_symlink())
+    if not files:
+        return None
     bags = [each for each in files if each.suffix == ".mcap"]
     return bags[0] if bags and rng.random() < 0.7 else rng.choice(files)
 
@@ -92,6 +94,8 @@ def _chosen(rng: random.Random, folder: Path) -> Path:
 def _rewritten(change: Callable[[random.Random, bytearray], object]) -> Lie:
     def lie(rng: random.Random, folder: Path) -> None:
         path = _chosen(rng, folder)
+        if path is None:
+            return
         data = bytearray(path.read_bytes())
         if data:
             change(rng, data)
@@ -109,15 +113,38 @@ def _flip(rng: random.Random, data: bytearray) -> None:
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
 
 
+def _records(data: bytearray, start: int) -> list[int]:
+    """Where records begin."""
+    found = []
+    while start + 9 <= len(data):
+        found.append(start)
+        start += 9 + struct.unpack_from("<Q", data, start + 1)[0]
+    return found
+
+
+def _inside(rng: random.Random, data: bytearray) -> None:
+    """Spoil records within a chunk that says it has no checksum."""
+    chunks = [at for at in _records(data, len(MAGIC)) if data[at] == 0x06 and at + 60 < len(data)]
+    if not chunks:
+        return
+    at = rng.choice(chunks)
+    data[at + 33 : at + 37] = bytes(4)
+    end = min(at + 9 + struct.unpack_from("<Q", data, at + 1)[0], len(data))
+    part = data[at + 49 : end]
+    if part:
+        rng.choice([_flip, _nest])(rng, part)
+        records = _records(part, 0)
+        if records and rng.random() < 0.5:
+            here = rng.choice(records) + rng.choice([0, 1, 9, 11, 13, 15, 23])
+            part[here : here + 2] = rng.choice(HUGE).to_bytes(8, "little")[:2]
+        data[at + 49 : end] = part[: end - at - 49].ljust(end - at - 49, b"\0")
+
+
 def _lengths(rng: random.Random, data: bytearray) -> None:
     """Put a lie where a record or a text states its length."""
     at, value = rng.randrange(len(data)), rng.choice(HUGE)
-    if data.startswith(MAGIC) and rng.random() < 0.7:
-        starts, here = [], len(MAGIC)
-        while here + 9 <= len(data):
-            starts.append(here)
-            here += 9 + struct.unpack_from("<Q", data, here + 1)[0]
-        at = rng.choice(starts) + rng.choice([1, 9, 13, 25, 33, 37, 41, 45])
+    if rng.random() < 0.7:
+        at = rng.choice(_records(data, len(MAGIC)) or [0]) + rng.choice([1, 9, 13, 25, 33, 37, 41, 45])
     size = rng.choice([2, 4, 8])
     data[at : at + size] = (value % 2 ** (8 * size)).to_bytes(size, "little")
 
@@ -140,7 +167,7 @@ def _numbers(rng: random.Random, data: bytearray) -> None:
 def _named(rng: random.Random, folder: Path) -> None:
     """Let the description name other files."""
     path = folder / "metadata.yaml"
-    if path.is_file():
+    if path.is_file() and not path.is_symlink():
         names = ["../outside/victim.mcap", "/etc/passwd", "..", "", "a" * 5000, "\\0", "victim\\nfile"]
         named = f'"{rng.choice(names)}"'
         text = path.read_text(errors="replace")
@@ -151,7 +178,9 @@ def _linked(rng: random.Random, folder: Path) -> None:
     """Put a link, a pipe or a folder in the place of a file, also of one that is about to be written."""
     new = [folder / each for each in ("compressing.part", "provenance.json", "episode.json", "metadata.yaml")]
     path = rng.choice([*sorted(folder.iterdir()), *new])
-    if path.is_symlink() or path.exists():
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    elif path.is_symlink() or path.exists():
         path.unlink()
     outside = folder.parents[1] / "outside"
     target = rng.choice(["victim.mcap", "victim.json", "not_there", "pipe", "folder", "device", "loop"])
@@ -168,7 +197,7 @@ def _linked(rng: random.Random, folder: Path) -> None:
 
 
 LIES: tuple[Lie, ...] = (
-    *(_rewritten(each) for each in (_truncate, _flip, _lengths, _lengths, _nest, _numbers)),
+    *(_rewritten(each) for each in (_truncate, _flip, _lengths, _inside, _inside, _nest, _numbers)),
     _named,
     _linked,
 )
