@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_recorder import rosbag2_metadata as rosbag2
 from data_recorder.bag_writer import BagSummary, BagWriter
+from data_recorder.changes import changes
+from data_recorder.disk_file import RESERVE_BYTES
 from data_recorder.initial_state import InitialStateCapture
 from data_recorder.rosbag2_metadata import Topic
 from data_recorder.takeovers import Takeovers
 from data_recorder.topics import PROVENANCE, SIM_STATE
 from learned_arm.canonical import canonical_json, sha256_hex
 from learned_arm.contract import Contract
-from learned_arm.durable import rename_folder, sync_folder, write_whole
+from learned_arm.durable import read_json, rename_folder, sync_folder, write_whole
 from learned_arm.episode import PROVENANCE_FILE, SENT, Episode, Stream, episode_folder, save_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.streams import StreamCounter
 
 RECORDING_SUFFIX = ".recording"
 DRAFT_FILE = "draft.json"
-_FLUSH_NS = 1_000_000_000
+_LARGEST_DRAFT_BYTES = 16_000_000
+# What was received waits this long for the system, and there this long for the disk: a kill takes at most the last
+# half second, a power cut about the last one.
+_FLUSH_NS = 500_000_000
+_SYNC_S = 0.5
 
 
 class Received(NamedTuple):
@@ -71,7 +76,7 @@ class EpisodeWriter:
 
     Raises:
         LearnedArmError: A name is not allowed.
-        OSError: The folder cannot be made, or was there before.
+        OSError: The folder cannot be made, or was there before, or the disk is full; then it is removed again.
     """
 
     def __init__(
@@ -88,21 +93,31 @@ class EpisodeWriter:
         if self.target.exists():
             raise FileExistsError(f"{self.target} exists")
         self.folder.mkdir(exist_ok=False)
-        write_whole(self.folder / DRAFT_FILE, canonical_json(asdict(draft)))
+        custom = {"learned_arm.episode": draft.id, "learned_arm.contract": draft.contract_hash}
+        try:
+            write_whole(self.folder / DRAFT_FILE, canonical_json(asdict(draft)))
+            self._bag = BagWriter(self.folder, draft.name, custom, sync_s=_SYNC_S, reserve_bytes=RESERVE_BYTES)
+        except OSError:
+            # Nothing was recorded, so that nothing is left for `recover`.
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         self._provenance: dict[str, Any] = {}
         self._initial = InitialStateCapture(contract)
         self.takeovers = Takeovers()
         self._counters: dict[str, StreamCounter] = {}
         self._types: dict[str, str] = {}
-        self._flushed_ns = self._last_ns = draft.first_ns
-        custom = {"learned_arm.episode": draft.id, "learned_arm.contract": draft.contract_hash}
-        self._bag = BagWriter(self.folder, draft.name, custom)
+        self.last_ns = self._flushed_ns = draft.first_ns
         self._has_provenance = provenance_schema is not None
         if provenance_schema is not None:
             offer = rosbag2.qos_profile(durability="transient_local", depth=1)
             self._bag.add_topic(
                 Topic(PROVENANCE, "std_msgs/msg/String", provenance_schema[0], (offer,), provenance_schema[1])
             )
+
+    @property
+    def full(self) -> OSError | None:
+        """Why the episode should be finished now: the disk is full, and only room for its end is left."""
+        return self._bag.full
 
     def add_topic(self, topic: Topic) -> None:
         """Add a topic; it is listed even when no message comes."""
@@ -116,7 +131,7 @@ class EpisodeWriter:
         A latched message received before the bag begins is logged at its beginning: it was in force then. Where the
         episode began is what was measured from its start on, not in the pre-roll.
         """
-        start_ns, first_ns, last_ns = self.draft.start_ns, self.draft.first_ns, self._last_ns
+        start_ns, first_ns, last_ns = self.draft.start_ns, self.draft.first_ns, self.last_ns
         initial = self._initial
         for message in messages:
             last_ns = max(message.received_ns, first_ns)
@@ -127,7 +142,7 @@ class EpisodeWriter:
                 self.takeovers.add(message.data)
             elif topic in initial.wanted and (last_ns >= start_ns or topic == SIM_STATE):
                 initial.add(topic, message.data)
-        self._last_ns = last_ns
+        self.last_ns = last_ns
         if last_ns - self._flushed_ns >= _FLUSH_NS:
             self._bag.flush()
             self._flushed_ns = last_ns
@@ -143,7 +158,7 @@ class EpisodeWriter:
         self._provenance[moment] = dict(snapshot)
         if self._has_provenance:
             text = canonical_json({moment: self._provenance[moment]})
-            self._bag.write(PROVENANCE, string_message(text), self._last_ns, self._last_ns)
+            self._bag.write(PROVENANCE, string_message(text), self.last_ns, self.last_ns)
 
     def finish(
         self,
@@ -179,6 +194,7 @@ class EpisodeWriter:
         episode = finished_episode(
             self.draft, outcome, reason, notes, end_ns, self._initial, self.takeovers, streams, summary
         )
+        episode = replace(episode, changed=changes(self._provenance))
         return place_episode(episode, self.folder, self.target)
 
     def discard(self) -> None:
@@ -255,13 +271,11 @@ def load_draft(folder: Path) -> Draft:
         LearnedArmError: It is missing or damaged.
     """
     path = folder / DRAFT_FILE
+    if not path.is_file():
+        raise LearnedArmError("no unfinished episode here", where=folder, allowed=DRAFT_FILE)
     try:
-        return Draft(**json.loads(path.read_bytes()))
-    except OSError as error:
-        raise LearnedArmError(
-            "no unfinished episode here", where=folder, got=error.strerror, allowed=DRAFT_FILE
-        ) from error
-    except (ValueError, TypeError, RecursionError) as error:
+        return Draft(**read_json(path, _LARGEST_DRAFT_BYTES))
+    except TypeError as error:
         raise LearnedArmError(
             "cannot be read", where=path, got=str(error), allowed="what the recorder wrote"
         ) from error

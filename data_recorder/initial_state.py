@@ -18,6 +18,9 @@ from learned_arm.observation import decode_image
 # Lossless at any level; a low one costs a tenth of the time.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
+_LARGEST_BYTES = 8_000_000
+_LARGEST_IMAGE_BYTES = 32_000_000
+
 
 class InitialStateCapture:
     """Takes messages until the first position of every joint and the first image of every camera are known.
@@ -43,13 +46,15 @@ class InitialStateCapture:
         return len(self._positions) == len(self._joints)
 
     def add(self, topic: str, data: bytes) -> None:
-        """Look at one message; one that cannot be read is passed over, and stays in the bag."""
+        """Look at one message; one that cannot be read, or is huge, is passed over, and stays in the bag."""
         if topic in self._cameras:
-            self._raw_images.setdefault(topic, data)
-            self.wanted -= {topic}
+            if len(data) <= _LARGEST_IMAGE_BYTES:
+                self._raw_images.setdefault(topic, data)
+                self.wanted -= {topic}
             return
         if self.complete:
             self.wanted -= self._topics | {SIM_STATE}
+        if self.complete or len(data) > _LARGEST_BYTES:
             return
         try:
             if topic == SIM_STATE:

@@ -28,6 +28,7 @@ from std_srvs.srv import Trigger
 from data_recorder import definitions, review, settings
 from data_recorder.background import Compressor
 from data_recorder.buttons import Buttons
+from data_recorder.disk_file import require_room
 from data_recorder.episode_writer import RECORDING_SUFFIX, Draft, Received
 from data_recorder.guards import DiskGuard
 from data_recorder.inbox import Inbox
@@ -41,7 +42,7 @@ from data_recorder.session_log import TAKEN_OUT, SessionLog
 from data_recorder.subscriber import Subscriber
 from data_recorder.topics import TopicSelection
 from data_recorder.watch import Watch
-from learned_arm.episode import episode_folder, episode_name
+from learned_arm.episode import Episode, episode_folder, episode_name
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
 from learned_arm.ros.capture import Capture
@@ -102,7 +103,7 @@ class RecorderNode(Node):
         schema = definitions.schema_text(string), definitions.type_hash(string)
         self._capture = Capture(self, given.contract)
         self._inbox = Inbox(given.queue_bytes)
-        self._scribe = Scribe(self._inbox, schema, self._tell)
+        self._scribe = Scribe(self._inbox, schema, self._tell, lambda: self._topics.counts())
         self._intake = Intake(self, self._deliver)
         self._topics = Subscriber(self, self._intake, selection, self._on_topic)
         self._discover()
@@ -175,7 +176,7 @@ class RecorderNode(Node):
         name = episode_name(now_ns, episode_id)
         root, task = self._root, self._text("task")
         try:
-            episode_folder(root, task, name)
+            require_room(episode_folder(root, task, name))
             against = [self._disk.against_start(_free_bytes(root))]
         except (LearnedArmError, OSError) as error:
             return Answer(False, str(error))
@@ -332,23 +333,27 @@ class RecorderNode(Node):
             elif done.episode is None:
                 self._session.closed(now_ns, "")
             else:
-                self._lost = done.episode.lost_messages
                 self._session.closed(now_ns, str(done.episode.folder))
-                if done.episode.lossy:
-                    self.get_logger().warning(f"episode {done.name}: messages lost on {', '.join(done.episode.lossy)}")
                 if self._settings.compress and done.episode.folder is not None:
                     self._compressor.add(done.episode.folder)
-                self._write_log(done)
+            if done.episode is not None:
+                # On a full disk there are both: the episode so far, and the error that ended it.
+                self._tell_of(done.episode)
             self._compressor.go_on()
             self._publish_status()
 
-    def _write_log(self, done: Done) -> None:
-        if self._log is None or done.episode is None:
-            return
+    def _tell_of(self, episode: Episode) -> None:
+        self._lost = episode.lost_messages
+        say = self.get_logger().warning
+        if episode.lossy:
+            say(f"episode {episode.name}: messages lost on {', '.join(episode.lossy)}")
+        for change in episode.changed:
+            say(f"episode {episode.name}: changed meanwhile: {change}")
         try:
-            self._log.add(done.episode)
+            if self._log is not None:
+                self._log.add(episode)
         except OSError as error:
-            self.get_logger().error(f"{self._log.path}: {error}")
+            self.get_logger().error(f"{self._log.path if self._log else ''}: {error}")
 
     def _publish_status(self) -> None:
         now_ns = time.time_ns()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_recorder.disk_file import OUT_OF_ROOM
 from data_recorder.episode_writer import Draft, EpisodeWriter, Received
 from data_recorder.inbox import Inbox
 from data_recorder.rosbag2_metadata import Topic
@@ -15,6 +16,8 @@ from data_recorder.session import Take
 from learned_arm.contract import Contract
 from learned_arm.episode import Episode
 from learned_arm.errors import LearnedArmError
+
+DISK_FULL = "the disk is full"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ class End:
 
 @dataclass(frozen=True)
 class Done:
-    """How an episode ended: the episode itself, nothing when discarded, or the error."""
+    """How an episode ended: the episode itself, nothing when discarded, or the error.
+
+    On a full disk there may be both: the episode as far as it went, and the error that ended it.
+    """
 
     name: str
     episode: Episode | None = None
@@ -62,6 +68,7 @@ class Scribe:
         inbox: Where batches (lists of `Received`), `Topic`, `Begin`, `Snapshot` and `End` come from.
         provenance_schema: Definition and type hash of std_msgs/msg/String.
         done: Called from this thread when an episode has ended.
+        counts: By topic so far the most publishers, and what the transport lost, for an episode that ends by itself.
 
     Attributes:
         interventions: How often a person took over, in the running episode or in the last one.
@@ -72,10 +79,12 @@ class Scribe:
         inbox: Inbox,
         provenance_schema: tuple[str, str] | None,
         done: Callable[[Done], None],
+        counts: Callable[[], tuple[Mapping[str, int], Mapping[str, int]]],
     ) -> None:
         self._inbox = inbox
         self._schema = provenance_schema
         self._done = done
+        self._counts = counts
         self._writer: EpisodeWriter | None = None
         self.interventions = 0
         self._thread = threading.Thread(target=self._run, name="scribe")
@@ -120,6 +129,9 @@ class Scribe:
         else:
             self._writer.write(item)
             self.interventions = len(self._writer.takeovers.found)
+            if self._writer.full is not None:
+                self._done(self._end_full(self._writer, self._writer.full))
+                self._writer = None
 
     def _end(self, writer: EpisodeWriter, end: End) -> Done:
         take = end.take
@@ -132,10 +144,26 @@ class Scribe:
         )
         return Done(take.name, episode)
 
+    def _end_full(self, writer: EpisodeWriter, full: OSError) -> Done:
+        """Finish the episode with the room that was kept for it: the disk takes no more."""
+        episode = writer.finish(
+            "failure",
+            DISK_FULL,
+            writer.draft.notes,
+            writer.last_ns,
+            self._inbox.dropped(),
+            *self._counts(),
+        )
+        error = LearnedArmError(f"{DISK_FULL}; the episode so far is kept", where=episode.folder, got=full.strerror)
+        return Done(writer.draft.name, episode, str(error))
+
     def _fail(self, item: Any, error: Exception) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.abandon()
         name = writer.draft.name if writer is not None else item.draft.name if isinstance(item, Begin) else ""
+        if isinstance(error, OSError) and error.errno in OUT_OF_ROOM:
+            where = writer.folder if writer is not None else None
+            error = LearnedArmError(DISK_FULL, where=where, got=error.strerror, allowed="room; then recover the folder")
         text = str(error) if isinstance(error, LearnedArmError | OSError) else f"{type(error).__name__}: {error}"
         self._done(Done(name, error=" ".join(text.split())))

@@ -17,14 +17,14 @@ SESSIONS_FOLDER = "sessions"
 TAKEN_OUT = "discarded"
 
 
-def parse_targets(entries: list[str], where: str) -> dict[str, int]:
-    """`pick_cube:50` -> by task how many successes are wanted.
+def parse_targets(text: str, where: str) -> dict[str, int]:
+    """`pick_cube:50,reach:20` -> by task how many successes are wanted.
 
     Raises:
         LearnedArmError: A task's name or a count is not allowed.
     """
     found: dict[str, int] = {}
-    for entry in filter(None, entries):
+    for entry in filter(None, (each.strip() for each in text.split(","))):
         task, _, count = entry.partition(":")
         checked.name(task, where)
         if not count.isdecimal() or not 1 <= int(count) <= 1_000_000 or task in found:

@@ -102,7 +102,7 @@ def declare(node: Any) -> Settings:
     parameter(node, "notes", "", "Free text; read when the episode ends.")
     parameter(node, "policy", "", "SHA-256 of the policy file of a rollout, empty for a demonstration.")
     extra = fixed("extra_topics", [""], "More topics to record.")
-    rates = fixed("needed_rates", [""], "Other rates than the contract's that its streams need: <topic>:<Hz>.")
+    rates = fixed("needed_rates", "", "Other rates than the contract's that its streams need: <topic>:<Hz>,...")
     settings = Settings(
         contract=contract,
         extra_topics=tuple(filter(None, extra)),
@@ -120,7 +120,7 @@ def declare(node: Any) -> Settings:
         reset_s=number("reset_s", 0.0, "Time after an episode in which the scene is set up anew."),
         auto_start=fixed("auto_start", False, "Whether the next episode then starts by itself, until the target."),
         session=fixed("session", "", "Name of the session, whose summary is kept in <root>/sessions."),
-        targets=parse_targets(fixed("targets", [""], "Successes wanted by task: <task>:<count>."), "parameter targets"),
+        targets=parse_targets(fixed("targets", "", "Successes wanted by task: <task>:<count>,..."), "parameter targets"),
         buttons=parse_buttons(
             fixed("buttons", "", "Buttons of a joystick: <action>:<index>,..."), ACTIONS, "parameter buttons"
         ),
@@ -149,17 +149,17 @@ def _check_changes(changes: Mapping[str, Any]) -> None:
         )
 
 
-def _rates(entries: list[str], contract: Contract) -> dict[str, float]:
+def _rates(text: str, contract: Contract) -> dict[str, float]:
     found = {}
     where = "parameter needed_rates"
-    for entry in filter(None, entries):
-        topic, _, text = entry.rpartition(":")
+    for entry in filter(None, (each.strip() for each in text.split(","))):
+        topic, _, rate = entry.rpartition(":")
         if topic not in contract.required_topics:
             raise LearnedArmError(
                 "not a stream of the contract", where=where, got=entry, allowed=list(contract.required_topics)
             )
         try:
-            rate_hz = float(text)
+            rate_hz = float(rate)
         except ValueError as error:
             raise LearnedArmError("not a rate", where=where, got=entry, allowed="<topic>:<Hz>") from error
         found[topic] = checked.number(0.0, 1e5)(rate_hz, where)

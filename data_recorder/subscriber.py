@@ -61,6 +61,10 @@ class Subscriber:
             self._publishers[topic] = max(self._publishers.get(topic, 0), self._node.count_publishers(topic))
         return dict(self._publishers)
 
+    def counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """By topic the most publishers and what the transport lost, as last counted; from any thread."""
+        return dict(self._publishers), dict(self.transport_lost)
+
     def discover(self) -> None:
         """Subscribe to wanted topics that have a publisher by now."""
         existing = [topic for topic, _ in self._node.get_topic_names_and_types()]

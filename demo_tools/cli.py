@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -234,15 +235,54 @@ def recover(folder: Annotated[Path, tyro.conf.Positional]) -> int:
     """Rebuild a complete bag from a recording that was cut off.
 
     Args:
-        folder: The unfinished episode's folder.
+        folder: The unfinished episode's folder, or a folder with unfinished episodes below it.
     """
     from data_recorder.recover import recover as rebuild
+    from data_recorder.recover import unfinished_episodes
 
-    report = rebuild(folder)
-    print(f"{report.messages} messages  {report.folder}")
-    if report.problem:
-        print(f"the recording ended early: {report.problem}; {report.unread_bytes} bytes could not be read")
-    return 0
+    failed = 0
+    found = unfinished_episodes(folder)
+    for each in found:
+        try:
+            print("\n".join(rebuild(each).lines()))
+        except LearnedArmError as error:
+            if len(found) == 1:
+                raise
+            # The others are saved nevertheless.
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
+    return 2 if failed else 0
+
+
+def compress(folders: Annotated[tuple[Path, ...], tyro.conf.Positional]) -> int:
+    """Compress the bags of finished episodes, each verified before it takes the old one's place.
+
+    Args:
+        folders: Episode folders, or folders of them.
+    """
+    from data_recorder.compress import be_least_urgent, episodes_below
+    from data_recorder.compress import compress as compress_episode
+    from demo_tools.flow.progress import bar
+
+    episodes = episodes_below(folders)
+    be_least_urgent()
+    start_s = time.monotonic()
+    done, errors = [], []
+    with bar("compress", len(episodes)) as advance:
+        for each in episodes:
+            try:
+                done.append(compress_episode(each))
+            except LearnedArmError as error:
+                # The others are compressed nevertheless.
+                errors.append(error)
+            advance("")
+    for each in done:
+        print(each.line())
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    before, after = (sum(getattr(each, size) for each in done) / 1e6 for size in ("before_bytes", "after_bytes"))
+    print(f"{len(done)} episodes  {before:.1f} MB to {after:.1f} MB  {time.monotonic() - start_s:.1f} s")
+    return 2 if errors else 0
 
 
 COMMANDS = {
@@ -255,6 +295,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "inspect": inspect,
     "recover": recover,
+    "compress": compress,
 }
 
 

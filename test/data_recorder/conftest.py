@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,3 +113,27 @@ def joint_state() -> Callable[..., bytes]:
         return b"\x00\x01\x00\x00" + body + struct.pack("<II", 0, 0)
 
     return encode
+
+
+@pytest.fixture
+def make_load_bench(spawn: Any, tmp_path: Path) -> Iterator[Callable[[Path], Any]]:
+    """A recorder under load that writes below a given root, see `load_bench`."""
+    spec = importlib.util.spec_from_file_location("load_bench", Path(__file__).with_name("load_bench.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made: list[Any] = []
+
+    def make(root: Path) -> Any:
+        made.append(module.Bench(spawn, tmp_path, root))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def load_bench(make_load_bench: Callable[[Path], Any], tmp_path: Path) -> Any:
+    """A recorder under load."""
+    return make_load_bench(tmp_path / "demos")

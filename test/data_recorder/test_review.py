@@ -78,7 +78,7 @@ def test_a_session_counts_towards_its_targets_and_goes_on_after_a_restart(record
     assert len(list_episodes(tmp_path)) == 3
 
 
-@pytest.mark.parametrize("entry", ["pick_cube", "pick_cube:0", "pick_cube:x", "../up:3", ":3"])
+@pytest.mark.parametrize("entry", ["pick_cube", "pick_cube:0", "pick_cube:x", "../up:3", ":3", "a:1,a:2"])
 def test_a_wrong_target_is_one_line(entry: str) -> None:
     with pytest.raises(LearnedArmError, match="parameter targets"):
-        parse_targets([entry], "parameter targets")
+        parse_targets(entry, "parameter targets")
