@@ -120,7 +120,7 @@ def declare(node: Any) -> Settings:
         reset_s=number("reset_s", 0.0, "Time after an episode in which the scene is set up anew."),
         auto_start=fixed("auto_start", False, "Whether the next episode then starts by itself, until the target."),
         session=fixed("session", "", "Name of the session, whose summary is kept in <root>/sessions."),
-        targets=parse_targets(fixed("targets", "", "Successes wanted by task: <task>:<count>,..."), "parameter targets"),
+        targets=parse_targets(fixed("targets", "", "Wanted successes: <task>:<count>,..."), "parameter targets"),
         buttons=parse_buttons(
             fixed("buttons", "", "Buttons of a joystick: <action>:<index>,..."), ACTIONS, "parameter buttons"
         ),
