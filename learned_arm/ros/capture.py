@@ -66,6 +66,11 @@ class Capture:
         if self._running is None:
             self._start()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the part that is taken only once is there; until then snapshots may lack it."""
+        return self._static.done()
+
     def close(self) -> None:
         """End; a snapshot that is being taken is not told any more."""
         self._waiting.clear()

@@ -66,6 +66,8 @@ def begin(node: Node, contract: Contract, graph: Mapping[str, Any]) -> tuple[dic
             wanted[TF_STATIC] = kind, qos.latched(_MOST_LATCHED)
         except ImportError:
             missing[TF_STATIC] = "tf2_msgs is not installed"
+    else:
+        missing[TF_STATIC] = "no publisher"
     for topic, (kind, profile) in wanted.items():
         if not publishers.get(topic):
             missing[topic] = "no publisher"

@@ -61,7 +61,7 @@ class Desk:
             return all(node in names and f"{node}/list_parameters" in services for node in nodes)
 
         self.until(there, str(nodes))
-        self.until(self.capture._static.done, "the static part")
+        self.until(lambda: self.capture.is_ready, "the static part")
 
     def set_parameter(self, node: str, name: str, value: Any) -> None:
         from rcl_interfaces.srv import SetParameters
