@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from learned_arm.contract import Contract, load_contract
 from learned_arm.durable import read_json
 from learned_arm.episode import EPISODE_FILE, PROVENANCE_FILE, load_episode
 from learned_arm.errors import LearnedArmError
-from learned_arm.provenance_facts import check_snapshot
+from learned_arm.provenance_facts import check_snapshot, node_names
 
 LIVE = "live"
 _MOMENTS = ("start", "end")
@@ -31,7 +32,7 @@ def load_sides(before: str, after: str, contract: str = "") -> tuple[Snapshot, S
     known = {name: load_side(Path(name)) for name in names if name != LIVE}
     if LIVE in names:
         (other,) = known.values()
-        known[LIVE] = _live(_contract(other, contract))
+        known[LIVE] = _live(_contract(other, contract), node_names(other) or ())
     return known[before], known[after]
 
 
@@ -80,10 +81,10 @@ def _contract(other: Snapshot, name: str) -> Contract:
     return Contract.from_canonical(other["contract_content"], "the other side's contract")
 
 
-def _live(contract: Contract) -> Snapshot:
-    from demo_tools.provenance.node import take_snapshot
+def _live(contract: Contract, expected: Collection[str]) -> Snapshot:
+    from demo_tools.provenance.node import NAME, take_snapshot
 
-    return _as_read(take_snapshot(contract))
+    return _as_read(take_snapshot(contract, [each for each in expected if each != f"/{NAME}"]))
 
 
 def _as_read(snapshot: Snapshot) -> Snapshot:
