@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -285,6 +285,57 @@ def compress(folders: Annotated[tuple[Path, ...], tyro.conf.Positional]) -> int:
     return 2 if errors else 0
 
 
+def snapshot(out: Path = Path("-"), contract: str = "pick_cube") -> int:
+    """Say what software and settings are running on this ROS_DOMAIN_ID, as JSON.
+
+    Args:
+        out: File; `-`: standard output.
+        contract: Contract by name or path: it names cameras and joint states.
+    """
+    from demo_tools.provenance.node import take_snapshot
+    from demo_tools.provenance.sides import as_text
+    from learned_arm.contract import load_contract
+    from learned_arm.durable import write_whole
+
+    text = as_text(take_snapshot(load_contract(contract)))
+    if str(out) == "-":
+        print(text)
+    else:
+        write_whole(out, f"{text}\n".encode())
+        print(out)
+    return 0
+
+
+def diff(
+    before: Annotated[str, tyro.conf.Positional],
+    after: Annotated[str, tyro.conf.Positional],
+    min_severity: Literal["S0", "S1", "S2", "S3"] = "S0",
+    json: bool = False,
+    rules: str = "",
+    contract: str = "",
+) -> int:
+    """Compare two states of a robot; status 3 policy-invalid, 2 replay-invalid, 1 revalidate, 0 nothing, 4 an error.
+
+    Args:
+        before: An episode folder, a snapshot file, or `live`: the robot that is running on this ROS_DOMAIN_ID.
+        after: The same.
+        min_severity: Leave out rows below it; the status does not change.
+        json: Print JSON instead of a table.
+        rules: Rule file by path; empty: the one that ships.
+        contract: Contract of `live`, by name or path; empty: that of the other side.
+    """
+    from demo_tools.provenance.sides import load_sides
+    from demo_tools.provenance.table import rows_as_json, table
+    from learned_arm.provenance_diff import compare, load_rules, not_compared, worst
+    from learned_arm.provenance_rules import Severity
+
+    loaded = load_rules(Path(rules) if rules else None)
+    one, two = load_sides(before, after, contract)
+    rows, open_questions = compare(one, two, loaded), not_compared(one, two, loaded)
+    print((rows_as_json if json else table)(rows, open_questions, Severity[min_severity]))
+    return int(worst(rows))
+
+
 COMMANDS = {
     "demo": demo,
     "record": record,
@@ -296,16 +347,24 @@ COMMANDS = {
     "inspect": inspect,
     "recover": recover,
     "compress": compress,
+    "snapshot": snapshot,
+    "diff": diff,
 }
+# Where the statuses below 4 say something else.
+ERROR_STATUS = {"diff": 4}
 
 
 def main() -> int:
-    """Entry point: one line and status 2 for what a user can mend, 130 after Ctrl-C."""
+    """Entry point: one line and status 2 (`diff`: 4) for what a user can mend, 130 after Ctrl-C."""
+    error_status = ERROR_STATUS.get(sys.argv[1] if len(sys.argv) > 1 else "", 2)
     try:
         return int(tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="learned-arm", description=__doc__))
     except LearnedArmError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error_status
+    except SystemExit as ended:
+        # So tyro ends after a wrong argument.
+        return error_status if ended.code == 2 else int(ended.code or 0)
     except KeyboardInterrupt:
         return 130
 

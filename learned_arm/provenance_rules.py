@@ -62,7 +62,7 @@ class Rule:
             return self._are_near(float(before), float(after))
         return type(before) is type(after) and bool(before == after)
 
-    def _are_near(self, before: float, after: float) -> bool:
+    def _are_near(self, before: Any, after: Any) -> bool:
         return abs(before - after) <= self.absolute + self.relative * max(abs(before), abs(after))
 
 

@@ -66,6 +66,11 @@ class Capture:
         if self._running is None:
             self._start()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the part that is taken only once is there; until then snapshots may lack it."""
+        return self._static.done()
+
     def close(self) -> None:
         """End; a snapshot that is being taken is not told any more."""
         self._waiting.clear()
@@ -96,7 +101,8 @@ class Capture:
         if running.result is not None and running.result.done():
             self._running = None
             self._timer.cancel()
-            found = running.result.result()
+            error = running.result.exception()
+            found = running.result.result() if error is None else self._failed(error)
             for done in running.serving:
                 done(copy.deepcopy(found) if len(running.serving) > 1 else found)
             if self._waiting and self._running is None:
@@ -104,6 +110,9 @@ class Capture:
 
     def _ask(self, running: _Round, late: bool) -> None:
         if running.inquiry is None and running.graph.done():
+            if running.graph.exception() is not None:
+                running.result = running.graph
+                return
             graph, services = running.graph.result()
             running.looks, running.missing = looks.begin(self._node, self._contract, graph)
             running.inquiry = Inquiry(self._node, self._questions, graph["nodes"], services)
@@ -113,13 +122,22 @@ class Capture:
             seen = {topic: each.messages for topic, each in running.looks.items()}
             running.result = self._pool.submit(self._assemble, running, told, seen)
 
+    def _failed(self, error: BaseException) -> dict[str, Any]:
+        """A snapshot that only says why there is none: nobody's recording ends because of it."""
+        text = f"{type(error).__name__}: {error}"
+        self._node.get_logger().error(f"no snapshot: {text}")
+        return {**self._bare(), "stamp_ns": time.time_ns(), "unreachable": text}
+
+    def _bare(self) -> dict[str, Any]:
+        contract = {"contract": self._contract.hash, "contract_content": self._contract.canonical()}
+        return {"version": SNAPSHOT_VERSION, **contract}
+
     def _assemble(self, running: _Round, told: dict[str, Any], seen: dict[str, list[bytes]]) -> dict[str, Any]:
         """On a thread: the whole snapshot as plain data."""
         if self._static.done():
             found = copy.deepcopy(self._static.result())
         else:
-            contract = {"contract": self._contract.hash, "contract_content": self._contract.canonical()}
-            found = {"version": SNAPSHOT_VERSION, **contract, "software": {}, **dict.fromkeys(_STATIC, _LATE)}
+            found = {**self._bare(), "software": {}, **dict.fromkeys(_STATIC, _LATE)}
         graph, _ = running.graph.result()
         found |= {"stamp_ns": time.time_ns(), "graph": graph, **told}
         found |= looks.read(self._contract, seen, running.missing)
@@ -138,7 +156,7 @@ class _Round:
         self.looks: dict[str, looks.Look] = {}
         self.missing: dict[str, str] = {}
         self.inquiry: Inquiry | None = None
-        self.result: Future[dict[str, Any]] | None = None
+        self.result: Future[Any] | None = None
 
     def look(self) -> bool:
         """Take what has come; whether that is everything."""

@@ -66,6 +66,8 @@ def begin(node: Node, contract: Contract, graph: Mapping[str, Any]) -> tuple[dic
             wanted[TF_STATIC] = kind, qos.latched(_MOST_LATCHED)
         except ImportError:
             missing[TF_STATIC] = "tf2_msgs is not installed"
+    else:
+        missing[TF_STATIC] = "no publisher"
     for topic, (kind, profile) in wanted.items():
         if not publishers.get(topic):
             missing[topic] = "no publisher"
@@ -102,7 +104,7 @@ def read(contract: Contract, seen: Mapping[str, list[bytes]], missing: Mapping[s
 
 
 def _camera_info(raw: bytes) -> dict[str, Any]:
-    info = deserialize_message(raw, CameraInfo)
+    info = _message(raw, CameraInfo)
     return {"frame_id": info.header.frame_id, **{name: plain(getattr(info, name)) for name in _INFO}}
 
 
@@ -123,11 +125,19 @@ def _frames(messages: list[bytes], missing: str | None) -> dict[str, Any]:
     if not messages:
         return {"unreachable": "no message"}
     kind = importlib.import_module("tf2_msgs.msg").TFMessage
-    found = {}
-    for raw in messages:
-        for each in deserialize_message(raw, kind).transforms:
-            found[f"{each.header.frame_id} -> {each.child_frame_id}"] = frame(each.transform)
+    try:
+        transforms = [each for raw in messages for each in _message(raw, kind).transforms]
+    except LearnedArmError as error:
+        return {"unreachable": str(error)}
+    found = {f"{each.header.frame_id} -> {each.child_frame_id}": frame(each.transform) for each in transforms}
     return dict(sorted(found.items()))
+
+
+def _message(raw: bytes, kind: Any) -> Any:
+    try:
+        return deserialize_message(raw, kind)
+    except RuntimeError as error:
+        raise LearnedArmError("message cannot be read", where=kind.__name__, got=str(error)) from error
 
 
 def frame(transform: Any) -> dict[str, list[float]]:

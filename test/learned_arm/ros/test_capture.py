@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from learned_arm.canonical import canonical_json
 from learned_arm.contract import load_contract
-from learned_arm.provenance_diff import compare, load_rules
+from learned_arm.provenance_diff import compare, load_rules, not_compared
 from learned_arm.provenance_rules import Severity
 
 pytestmark = pytest.mark.ros
@@ -61,7 +62,7 @@ class Desk:
             return all(node in names and f"{node}/list_parameters" in services for node in nodes)
 
         self.until(there, str(nodes))
-        self.until(self.capture._static.done, "the static part")
+        self.until(lambda: self.capture.is_ready, "the static part")
 
     def set_parameter(self, node: str, name: str, value: Any) -> None:
         from rcl_interfaces.srv import SetParameters
@@ -151,6 +152,18 @@ def test_two_that_ask_at_once_are_both_answered(spawn: Any, desk: Desk) -> None:
     desk.until(lambda: len(found) == 2, "both")
     assert found[0] is not found[1]
     assert found[1]["stamp_ns"] > max(asked_ns, found[0]["stamp_ns"])
+
+
+def test_a_part_that_fails_is_said_and_ends_no_node(desk: Desk) -> None:
+    failed: Future[dict[str, Any]] = Future()
+    failed.set_exception(PermissionError("no entry"))
+    desk.until(lambda: desk.capture.is_ready, "the static part")
+    desk.capture._static = failed
+    found = desk.snapshot()
+    assert found["unreachable"] == "PermissionError: no entry"
+    rules = load_rules()
+    assert {row.severity for row in compare(found, found, rules)} == set()
+    assert {"parameters", "git", "cameras"} <= set(not_compared(found, found, rules))
 
 
 def resident_kb() -> int:
