@@ -26,6 +26,7 @@ CAMERAS = tuple(f"/camera_{index}/image_raw" for index in range(4))
 JOINT_STATES = "/joint_states"
 STREAMS = (*CAMERAS, JOINT_STATES)
 RECORDER = "/recorder_node"
+_DISCOVERY_S = 0.5
 Truth = dict[str, list[tuple[int, bytes]]]
 
 
@@ -76,6 +77,9 @@ class Bench:
     def begin(self) -> str:
         """Start an episode as soon as every stream arrives; its name."""
         self.operator.expect(RECORDER, start=Trigger, success=Trigger)
+        # A service that has not discovered who asks takes the request and drops its answer.
+        self.operator.wait(lambda: bool(self.status), 10.0, "a status")
+        self.operator.spin_for(_DISCOVERY_S)
         name = self.operator.trigger(RECORDER, "start", patience_s=20.0)
         self.operator.wait(lambda: self.status.get("episode_name") == name, 10.0, "the recording")
         return name
