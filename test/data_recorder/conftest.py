@@ -115,17 +115,22 @@ def joint_state() -> Callable[..., bytes]:
     return encode
 
 
-@pytest.fixture
-def make_load_bench(spawn: Any, tmp_path: Path) -> Iterator[Callable[[Path], Any]]:
-    """A recorder under load that writes below a given root, see `load_bench`."""
+def _load_bench() -> Any:
+    """The module `load_bench`, which needs ROS."""
     spec = importlib.util.spec_from_file_location("load_bench", Path(__file__).with_name("load_bench.py"))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def make_load_bench(spawn: Any, tmp_path: Path) -> Iterator[Callable[[Path], Any]]:
+    """A recorder under load that writes below a given root, see `load_bench`."""
     made: list[Any] = []
 
     def make(root: Path) -> Any:
-        made.append(module.Bench(spawn, tmp_path, root))
+        made.append(_load_bench().Bench(spawn, tmp_path, root))
         return made[-1]
 
     yield make
@@ -133,7 +138,16 @@ def make_load_bench(spawn: Any, tmp_path: Path) -> Iterator[Callable[[Path], Any
         each.close()
 
 
+@pytest.fixture(scope="module")
+def _module_load_bench(module_spawn: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("load")
+    bench = _load_bench().Bench(module_spawn, folder, folder / "demos")
+    yield bench
+    bench.close()
+
+
 @pytest.fixture
-def load_bench(make_load_bench: Callable[[Path], Any], tmp_path: Path) -> Any:
-    """A recorder under load."""
-    return make_load_bench(tmp_path / "demos")
+def load_bench(_module_load_bench: Any) -> Any:
+    """A recorder under load, without episodes; the load goes on from test to test."""
+    _module_load_bench.renew()
+    return _module_load_bench

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ CAMERAS = tuple(f"/camera_{index}/image_raw" for index in range(4))
 JOINT_STATES = "/joint_states"
 STREAMS = (*CAMERAS, JOINT_STATES)
 RECORDER = "/recorder_node"
+_DISCOVERY_S = 0.5
+_PATIENCE_S = 10.0
 Truth = dict[str, list[tuple[int, bytes]]]
 
 
@@ -50,14 +54,15 @@ class Bench:
         self._contract = folder / "contract.yaml"
         # JSON is YAML: the canonical form is a contract file.
         self._contract.write_text(json.dumps(Contract.from_canonical(value).canonical()))
-        self._published, self._truth = folder / "published.pickle", Truth()
+        self._published = folder / "published.pickle"
+        self.truth = Truth()
         command = (sys.executable, str(PROGRAM), str(self._published), *CAMERAS)
         self._publisher = spawn(*command, env={"PYTHONPATH": str(ROOT)}, name="load")
         self._start()
 
     def start_recorder(self) -> None:
         """Start a recorder, also in the place of one that was killed; an operator who knew that one would ask it."""
-        self.close()
+        self.operator.__exit__()
         self._start()
 
     def _start(self) -> None:
@@ -70,6 +75,12 @@ class Bench:
         for process in (self._publisher, self.recorder):
             assert process.popen.poll() is None, process.output()
 
+    def renew(self) -> None:
+        """Begin anew: no episodes, and a recorder that runs and is idle."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        if self.recorder.popen.poll() is not None:
+            self.start_recorder()
+
     @property
     def status(self) -> dict[str, str]:
         """What the recorder said last."""
@@ -78,6 +89,9 @@ class Bench:
     def begin(self) -> str:
         """Start an episode as soon as every stream arrives; its name."""
         self.operator.expect(RECORDER, start=Trigger, success=Trigger)
+        # A service that has not discovered who asks takes the request and drops its answer.
+        self.operator.wait(lambda: bool(self.status), 10.0, "a status")
+        self.operator.spin_for(_DISCOVERY_S)
         name = self.operator.trigger(RECORDER, "start", patience_s=20.0)
         self.operator.wait(lambda: self.status.get("episode_name") == name, 10.0, "the recording")
         return name
@@ -88,18 +102,19 @@ class Bench:
         self.operator.wait(lambda: bool(self.status.get("episode")), 60.0, "the end of the episode")
         return load_episode(self.status["episode"])
 
-    def published(self) -> Truth:
-        """End the publisher; by topic, the stamp and SHA-256 of every payload in order."""
-        if not self._truth:
-            self._publisher.popen.send_signal(signal.SIGINT)
-            assert self._publisher.wait() == 0, self._publisher.output()
-            self._truth = pickle.loads(self._published.read_bytes())
-        return self._truth
+    def ask_for_truth(self) -> None:
+        """Let `truth` hold the stamp and SHA-256 of every payload that was published so far, by topic and in order."""
+        self._published.unlink(missing_ok=True)
+        self._publisher.popen.send_signal(signal.SIGUSR1)
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while not self._published.exists():
+            assert time.monotonic() < deadline_s and self._publisher.popen.poll() is None, self._publisher.output()
+            time.sleep(0.01)
+        self.truth = pickle.loads(self._published.read_bytes())
 
     def recorded(self, folder: Path) -> dict[str, list[int]]:
         """By topic, which of the published payloads are in a bag: places in the truth, in the order of the bag."""
-        truth = self.published()
-        places = {topic: {digest: at for at, (_, digest) in enumerate(sent)} for topic, sent in truth.items()}
+        places = {topic: {digest: at for at, (_, digest) in enumerate(sent)} for topic, sent in self.truth.items()}
         found: dict[str, list[int]] = {topic: [] for topic in STREAMS}
         for message in BagReader(folder).messages(STREAMS):
             # A payload that was not published, so any changed byte, has no place.
@@ -111,6 +126,7 @@ class Bench:
     def losses(self, episode: Episode) -> dict[str, int]:
         """By topic, published minus recorded; the episode must have counted the same."""
         assert episode.folder is not None
+        self.ask_for_truth()
         missing = {}
         for topic, at in self.recorded(episode.folder).items():
             stream = episode.streams[topic]
@@ -120,5 +136,6 @@ class Bench:
         return missing
 
     def close(self) -> None:
-        """Forget the operator; processes end with the test."""
+        """Forget the operator and remove the episodes, which are large; processes end with their fixture."""
         self.operator.__exit__()
+        shutil.rmtree(self.root, ignore_errors=True)

@@ -1,7 +1,7 @@
 """A process that publishes 640x480 pictures at 30 Hz and joint states at 500 Hz, and knows what it has published.
 
-Arguments: a file, and the topics of its cameras. On SIGINT or SIGTERM it ends, and the file holds by topic, in order,
-the stamp (system time, ns) and the SHA-256 of every payload. No two payloads are alike.
+Arguments: a file, and the topics of its cameras. On SIGUSR1 the file is written: by topic, in order, the stamp (system
+time, ns) and the SHA-256 of every payload so far. No two payloads are alike. Ends on SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def main(truth: Path, cameras: Sequence[str]) -> None:
     ending: list[int] = []
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda number, _frame: ending.append(number))
+    asked: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, _frame: asked.append(number))
     rclpy.init(signal_handler_options=rclpy.SignalHandlerOptions.NO)
     node = Node("load")
     robot = load_contract("pick_cube").robot
@@ -64,10 +66,12 @@ def main(truth: Path, cameras: Sequence[str]) -> None:
     while not ending:
         now_s = time.monotonic()
         next_s = min(stream.publish_when_due(now_s) for stream in streams.values())
+        if asked:
+            asked.clear()
+            part = truth.with_suffix(".part")
+            part.write_bytes(pickle.dumps({topic: stream.sent for topic, stream in streams.items()}))
+            part.rename(truth)
         time.sleep(max(next_s - time.monotonic(), 0.0))
-    part = truth.with_suffix(".part")
-    part.write_bytes(pickle.dumps({topic: stream.sent for topic, stream in streams.items()}))
-    part.rename(truth)
     rclpy.shutdown()
 
 

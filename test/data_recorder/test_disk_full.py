@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from data_recorder.bag_reader import BagReader, messages_hash
+from data_recorder.bag_reader import messages_hash
 from data_recorder.disk_file import RESERVE_BYTES, DiskFile, Reserve, require_room
-from data_recorder.episode_writer import RECORDING_SUFFIX, Draft, EpisodeWriter, Received, string_message
-from data_recorder.recover import recover
+from data_recorder.episode_writer import Draft, EpisodeWriter, Received, string_message
 from data_recorder.rosbag2_metadata import Topic
 from data_recorder.topics import SIM_STATE
 from learned_arm.contract import load_contract
@@ -98,7 +96,7 @@ def test_spare_room_is_taken_at_once_grows_and_is_given_back(small_disk: Path) -
 
 
 @pytest.mark.ros
-@pytest.mark.slow
+@pytest.mark.prove
 def test_a_full_disk_ends_the_episode_and_the_next_waits_for_room(
     make_load_bench: Callable[[Path], Any], small_disk: Path
 ) -> None:
@@ -117,27 +115,3 @@ def test_a_full_disk_ends_the_episode_and_the_next_waits_for_room(
     bench.operator.spin_for(0.2)
     assert bench.end().outcome == "success"
     bench.losses(load_episode(kept))
-
-
-@pytest.mark.ros
-@pytest.mark.slow
-def test_a_file_that_may_not_grow_leaves_what_recover_can_finish(load_bench: Any) -> None:
-    def limit(size: int) -> None:
-        resource.prlimit(load_bench.recorder.popen.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-    name = load_bench.begin()
-    limit(40_000_000)
-    load_bench.operator.wait(lambda: bool(load_bench.status.get("error")), 30.0, "the file to reach its limit")
-    folder = load_bench.root / "pick_cube" / f"{name}{RECORDING_SUFFIX}"
-    assert "the disk is full" in load_bench.status["error"] and str(folder) in load_bench.status["error"]
-    assert list_episodes(load_bench.root) == []
-    limit(1_000_000)
-    assert "no room to record" in refusal(lambda: load_bench.operator.trigger("/recorder_node", "start"))
-    limit(resource.RLIM_INFINITY)
-    load_bench.begin()
-    load_bench.operator.spin_for(0.2)
-    assert load_bench.end().outcome == "success"
-    report = recover(folder)
-    at = load_bench.recorded(report.folder)
-    assert all(len(at[topic]) == at[topic][-1] - at[topic][0] + 1 for topic in load_bench.streams)
-    assert sum(len(m.data) for m in BagReader(report.folder).messages()) > 30_000_000

@@ -7,6 +7,7 @@ together what was published. That nothing at all is lost is held by `make prove`
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import time
 from typing import Any
@@ -18,6 +19,7 @@ from data_recorder.bag_reader import BagReader, messages_hash
 from data_recorder.episode_writer import RECORDING_SUFFIX
 from data_recorder.recover import recover
 from learned_arm.episode import Episode, list_episodes, load_episode
+from learned_arm.errors import LearnedArmError
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
@@ -74,7 +76,7 @@ def test_a_minute_at_111_mb_a_second_is_on_disk_byte_for_byte(load_bench: Bench)
     for topic, at in load_bench.recorded(episode.folder).items():
         # Nothing is missing at either edge of the episode.
         low_ns, high_ns = episode.start_ns + EDGE_NS, episode.end_ns - EDGE_NS
-        sent = load_bench.published()[topic]
+        sent = load_bench.truth[topic]
         assert all(at[0] <= i <= at[-1] for i, (stamp_ns, _) in enumerate(sent) if low_ns <= stamp_ns <= high_ns), topic
         expected = 60.0 * (500 if topic == load_bench.joint_states else 30)
         assert len(at) > 0.95 * expected, topic
@@ -92,17 +94,41 @@ def test_a_signal_under_load_finishes_the_episode(load_bench: Bench, number: sig
     load_bench.losses(episode)
 
 
+def test_a_file_that_may_not_grow_leaves_what_recover_can_finish(load_bench: Bench) -> None:
+    def limit(size: int) -> None:
+        resource.prlimit(load_bench.recorder.popen.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    name = load_bench.begin()
+    limit(40_000_000)
+    load_bench.operator.wait(lambda: bool(load_bench.status.get("error")), 30.0, "the file to reach its limit")
+    folder = load_bench.root / "pick_cube" / f"{name}{RECORDING_SUFFIX}"
+    assert "the disk is full" in load_bench.status["error"] and str(folder) in load_bench.status["error"]
+    assert list_episodes(load_bench.root) == []
+    limit(1_000_000)
+    with pytest.raises(LearnedArmError, match="no room to record"):
+        load_bench.operator.trigger("/recorder_node", "start")
+    limit(resource.RLIM_INFINITY)
+    load_bench.begin()
+    load_bench.operator.spin_for(0.2)
+    assert load_bench.end().outcome == "success"
+    report = recover(folder)
+    load_bench.ask_for_truth()
+    at = load_bench.recorded(report.folder)
+    assert all(len(at[topic]) == at[topic][-1] - at[topic][0] + 1 for topic in load_bench.streams)
+    assert sum(len(m.data) for m in BagReader(report.folder).messages()) > 30_000_000
+
+
 def test_a_killed_recorder_loses_a_second_at_most(load_bench: Bench) -> None:
-    kill_and_recover(load_bench, 3, seed=4)
+    kill_and_recover(load_bench, 3, seed=4, longest_s=1.2)
 
 
 @pytest.mark.prove
 @pytest.mark.limit_s(900)
 def test_of_twenty_killed_recorders_each_loses_a_second_at_most(load_bench: Bench) -> None:
-    kill_and_recover(load_bench, 20, seed=5)
+    kill_and_recover(load_bench, 20, seed=5, longest_s=3.0)
 
 
-def kill_and_recover(bench: Bench, times: int, seed: int) -> None:
+def kill_and_recover(bench: Bench, times: int, seed: int, longest_s: float) -> None:
     """Kill the recorder at random moments; every bag recovers, passes every check, and lacks a second at most."""
     rng = random.Random(seed)
     killed: dict[str, int] = {}
@@ -110,12 +136,13 @@ def kill_and_recover(bench: Bench, times: int, seed: int) -> None:
         if index:
             bench.start_recorder()
         name = bench.begin()
-        bench.operator.spin_for(rng.uniform(0.8, 2.5))
+        bench.operator.spin_for(rng.uniform(0.6, longest_s))
         killed[name] = time.time_ns()
         bench.recorder.popen.send_signal(signal.SIGKILL)
         bench.recorder.wait()
+    for name in killed:
         recover(bench.root / "pick_cube" / f"{name}{RECORDING_SUFFIX}")
-    bench.published()
+    bench.ask_for_truth()
     lost_s = [lost_before(bench, name, killed_ns) for name, killed_ns in killed.items()]
     print(f"{times} kills, all recovered; lost at most {max(lost_s):.3f} s: {[round(each, 3) for each in lost_s]}")
     assert max(lost_s) <= 1.0
@@ -129,6 +156,6 @@ def lost_before(bench: Bench, name: str, killed_ns: int) -> float:
         assert sum(1 for _ in reader.messages()) == reader.message_count == BagReader(folder).message_count
     lost_s = 0.0
     for topic, at in bench.recorded(folder).items():
-        behind = (stamp_ns for stamp_ns, _ in bench.published()[topic][at[-1] + 1 :])
+        behind = (stamp_ns for stamp_ns, _ in bench.truth[topic][at[-1] + 1 :])
         lost_s = max(lost_s, (killed_ns - next(behind, killed_ns)) / SECOND_NS)
     return lost_s
