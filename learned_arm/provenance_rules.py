@@ -59,7 +59,7 @@ class Rule:
         if type(before) is list and type(after) is list:
             return len(before) == len(after) and all(map(self.tolerates, before, after))
         if _is_number(before) and _is_number(after):
-            return self._are_near(float(before), float(after))
+            return self._are_near(before, after)
         return type(before) is type(after) and bool(before == after)
 
     def _are_near(self, before: Any, after: Any) -> bool:
