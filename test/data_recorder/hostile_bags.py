@@ -1,8 +1,7 @@
 """A process that shows hostile bags to everything that reads them, and says how that went.
 
-Arguments: `fuzz` or `bombs`, a folder to work in, and a seed and a number of bags, or the kinds of bags (`raw`,
-`compressed`, `cut`) that are bombed. `make_bombs` comes first, in a process of its own: to make them takes more memory
-than to read them. The last line is JSON:
+Arguments: `fuzz` or `bombs`, a folder to work in, and for `fuzz` a seed and a number of bags. `make_bombs` comes before
+`bombs`, in a process of its own: to make them takes more memory than to read them. The last line is JSON:
 how many cases there were, how many of the calls were refused, and the peak of its memory. Anything but a refusal in
 one line, and any file outside of the folder of the bag, ends it with a traceback.
 """
@@ -17,7 +16,7 @@ import shutil
 import struct
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -352,9 +351,9 @@ def make_bombs(work: Path) -> None:
             (work / "bombs" / name / (f"{NAME}_0.mcap" if file == "bag" else file)).write_bytes(content)
 
 
-def explode(work: Path, kinds: Sequence[str]) -> tuple[int, int]:
+def explode(work: Path) -> tuple[int, int]:
     refused, cases = 0, 0
-    found = [each for each in sources(work) if each.parents[1].name in kinds]
+    found = sources(work)
     for bomb in sorted((work / "bombs").iterdir()):
         for source in found:
             began_s, before = time.monotonic(), peak_mb()
@@ -380,7 +379,7 @@ def main(arguments: list[str]) -> None:
     if arguments[0] == "fuzz":
         cases, refused = fuzz(work, int(arguments[2]), int(arguments[3]))
     else:
-        cases, refused = explode(work, arguments[2:])
+        cases, refused = explode(work)
     print(json.dumps({"cases": cases, "refused": refused, "peak_mb": peak_mb()}))
 
 

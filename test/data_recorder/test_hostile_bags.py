@@ -41,12 +41,11 @@ def test_a_hundred_spoilt_bags_are_refused_or_read(tmp_path: Path) -> None:
     assert found["peak_mb"] < 200
 
 
-@pytest.mark.parametrize(
-    "kinds", [["cut"], pytest.param(["raw", "compressed", "cut"], marks=pytest.mark.prove)], ids="-".join
-)
-def test_bombs_stay_within_the_stated_memory(tmp_path: Path, kinds: list[str]) -> None:
+@pytest.mark.prove
+@pytest.mark.limit_s(400)
+def test_bombs_stay_within_the_stated_memory(tmp_path: Path) -> None:
     run("make_bombs", tmp_path)
-    found = outcome("bombs", tmp_path, *kinds)
+    found = outcome("bombs", tmp_path, timeout_s=280.0)
     assert found["refused"] > 2 * found["cases"]
     assert found["peak_mb"] < LARGEST_PEAK_MB
 
