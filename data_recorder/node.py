@@ -30,9 +30,10 @@ from data_recorder.background import Compressor
 from data_recorder.buttons import Buttons
 from data_recorder.disk_file import require_room
 from data_recorder.episode_writer import RECORDING_SUFFIX, Draft, Received
-from data_recorder.guards import DiskGuard
+from data_recorder.guards import DiskGuard, IdleGuard
 from data_recorder.inbox import Inbox
 from data_recorder.intake import Intake
+from data_recorder.monitor import Monitor
 from data_recorder.pre_roll import PreRoll
 from data_recorder.report import Standing, level, values, words
 from data_recorder.rosbag2_metadata import Topic
@@ -64,7 +65,9 @@ class RecorderNode(Node):
         self._warn_of_unfinished()
 
         self._session = Session(given.reset_s)
-        self._watch, self._disk = Watch(given), DiskGuard(given.reserve_bytes)
+        idle = IdleGuard(given.contract.robot, given.idle_warn_s, given.idle_end_s)
+        self._watch = Watch(Monitor(given.needed_hz, given.stale_s), idle)
+        self._disk = DiskGuard(given.reserve_bytes)
         self._pre_roll = PreRoll(given.pre_roll_s, given.pre_roll_bytes)
         self._compressor = Compressor()
         self._buttons = Buttons(given.buttons)

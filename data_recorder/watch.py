@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from data_recorder.episode_writer import Received
 from data_recorder.guards import IdleGuard
 from data_recorder.monitor import Monitor
-from data_recorder.settings import Settings
 from learned_arm import cdr
 from learned_arm.errors import LearnedArmError
 
@@ -15,14 +14,13 @@ from learned_arm.errors import LearnedArmError
 class Watch:
     """Sees every batch, on the intake's thread.
 
-    Attributes:
+    Args:
         monitor: Follows the contract's streams.
         idle: Follows the arm.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.monitor = Monitor(settings.needed_hz, settings.stale_s)
-        self.idle = IdleGuard(settings.contract.robot, settings.idle_warn_s, settings.idle_end_s)
+    def __init__(self, monitor: Monitor, idle: IdleGuard) -> None:
+        self.monitor, self.idle = monitor, idle
 
     def see(self, batch: Sequence[Received]) -> None:
         """Look at a batch."""
