@@ -11,13 +11,16 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=[pattern for name in top_packages for pattern in (name, f"{name}.*")]),
-    package_data={"": ["*.css", "*.html", "*.j2", "*.js"], package_name: ["config/*.xml", "config/*/*.yaml"]},
+    package_data={
+        "": ["*.css", "*.html", "*.j2", "*.js"],
+        package_name: ["config/*.xml", "config/*.yaml", "config/*/*.yaml"],
+    },
     # One entry a folder: a glob does not recurse.
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
         (f"share/{package_name}/launch", sorted(glob("launch/*.launch.py"))),
-        (f"share/{package_name}/config", sorted(glob("learned_arm/config/*.xml"))),
+        (f"share/{package_name}/config", sorted(glob("learned_arm/config/*.xml") + glob("learned_arm/config/*.yaml"))),
         (f"share/{package_name}/config/robots", sorted(glob("learned_arm/config/robots/*.yaml"))),
         (f"share/{package_name}/config/contracts", sorted(glob("learned_arm/config/contracts/*.yaml"))),
     ],
@@ -36,6 +39,7 @@ setup(
             "arm_node = arm_control.arm_node:main",
             "policy_node = learned_policy_node.node:main",
             "recorder_node = data_recorder.node:main",
+            "recorder_keys = data_recorder.keys:main",
             "replay_node = demo_tools.replay.node:main",
             "sim_arm_node = demo_tools.simulation.node:main",
             "scripted_expert_node = demo_tools.simulation.expert_node:main",

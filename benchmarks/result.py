@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from learned_arm.durable import write_json
-from learned_arm.provenance import PACKAGES, packages, system
+from learned_arm.provenance import PACKAGES, system
+from learned_arm.software import packages
 
 RESULTS = Path("runs/bench")
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import yaml
-
+from data_recorder import bounded_yaml
 from data_recorder import mcap_records as mcap
 from data_recorder import rosbag2_metadata as rosbag2
 from data_recorder.identity import MessagesHash
 from learned_arm.errors import LearnedArmError
 
-_LARGEST_METADATA_BYTES = 4_000_000
-_DEEPEST_METADATA = 50
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST_FILES = 10_000
+_LARGEST_TABLE_BYTES = 32_000_000
+_LARGEST_STATISTICS_BYTES = 46 + 10 * 65536
 
 
 class BagMessage(NamedTuple):
@@ -47,11 +46,12 @@ class ChannelTable:
     def __init__(self) -> None:
         self.schemas: dict[int, mcap.Schema] = {}
         self.channels: dict[int, mcap.Channel] = {}
+        self._bytes = 0
 
     def learn(self, opcode: int, content: bytes | memoryview) -> None:
         """Take a schema or channel record; other records are ignored."""
         if opcode == mcap.SCHEMA:
-            self._keep(self.schemas, *mcap.parse_schema(content))
+            self._keep(self.schemas, *mcap.parse_schema(content), len(content))
         elif opcode == mcap.CHANNEL:
             number, channel = mcap.parse_channel(content)
             if channel.encoding != "cdr":
@@ -60,7 +60,7 @@ class ChannelTable:
                 )
             if channel.schema_id not in self.schemas:
                 raise LearnedArmError("topic without a definition", where=channel.topic, got=channel.schema_id)
-            self._keep(self.channels, number, channel)
+            self._keep(self.channels, number, channel, len(content))
 
     def topic(self, channel_id: int, messages: int = 0) -> BagTopic:
         """The topic of a channel."""
@@ -78,8 +78,11 @@ class ChannelTable:
             messages,
         )
 
-    @staticmethod
-    def _keep(table: dict[int, Any], number: int, value: Any) -> None:
+    def _keep(self, table: dict[int, Any], number: int, value: Any, size: int) -> None:
+        if number not in table:
+            self._bytes += size
+            if self._bytes > _LARGEST_TABLE_BYTES:
+                raise LearnedArmError("too many definitions", allowed=f"{_LARGEST_TABLE_BYTES} bytes of them")
         if table.setdefault(number, value) != value:
             raise LearnedArmError("an id has two meanings", got=number)
 
@@ -149,44 +152,40 @@ def _bag_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     description = path / rosbag2.FILE_NAME
+    hint = f"a folder with {rosbag2.FILE_NAME}; an unfinished bag can be recovered"
+    # A pipe under that name would be waited for.
+    if not description.is_file():
+        raise LearnedArmError("no bag here", where=path, allowed=hint)
     try:
         with open(description, "rb") as file:
-            data = file.read(_LARGEST_METADATA_BYTES + 1)
+            data = file.read(bounded_yaml.LARGEST_BYTES + 1)
     except OSError as error:
-        hint = f"a folder with {rosbag2.FILE_NAME}; an unfinished bag can be recovered"
         raise LearnedArmError("no bag here", where=path, got=error.strerror, allowed=hint) from error
-    if len(data) > _LARGEST_METADATA_BYTES:
-        raise LearnedArmError("file too large", where=description, allowed=f"{_LARGEST_METADATA_BYTES} bytes")
+    names = _named_files(bounded_yaml.load(data, description), description)
     try:
-        _check_depth(data)
-        names = yaml.load(data, Loader=_LOADER)[rosbag2.TOP_KEY]["relative_file_paths"]
-        # Only the base name counts: a foreign bag must not lead us to other folders.
-        files = [path / Path(str(name)).name for name in names]
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise LearnedArmError(
-            "cannot be read", where=description, got=str(error), allowed="a rosbag2 description"
-        ) from error
-    missing = [file.name for file in files if not file.is_file()]
-    if missing or not files:
+        missing = [name for name in names if not (path / name).is_file()]
+    except (OSError, ValueError) as error:
+        raise LearnedArmError("bag file has no possible name", where=description, got=str(error)) from error
+    if missing or not names:
         raise LearnedArmError("bag file missing", where=path, got=missing or "no file named", allowed="all files there")
-    return files
+    return [path / name for name in names]
 
 
-def _check_depth(data: bytes) -> None:
-    """Refuse deep nesting from the flat list of events: libyaml's loader recurses in C and would crash."""
-    depth = 0
-    for event in yaml.parse(data, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _DEEPEST_METADATA:
-            raise ValueError(f"nested deeper than {_DEEPEST_METADATA}")
+def _named_files(document: Any, where: Path) -> list[str]:
+    """Names of a bag's files. Only the base name counts: a foreign bag must not lead us to other folders."""
+    try:
+        found = document[rosbag2.TOP_KEY]["relative_file_paths"]
+    except (KeyError, TypeError) as error:
+        raise LearnedArmError("cannot be read", where=where, got=str(error), allowed="a rosbag2 description") from error
+    if not isinstance(found, list) or len(found) > _MOST_FILES or not all(isinstance(each, str) for each in found):
+        allowed = f"a list of at most {_MOST_FILES} names"
+        raise LearnedArmError("no list of files", where=where, got=type(found).__name__, allowed=allowed)
+    return [Path(each).name for each in found]
 
 
 def _summary(path: Path) -> list[BagTopic]:
     """Topics of one file from the section behind its data."""
-    with _Opened(path) as (file, size):
+    with OpenedFile(path) as (file, size):
         file.seek(size - len(mcap.MAGIC) - mcap.FOOTER_BYTES)
         tail = file.read(mcap.FOOTER_BYTES + len(mcap.MAGIC))
         if tail[-len(mcap.MAGIC) :] != mcap.MAGIC or tail[0] != mcap.FOOTER:
@@ -206,6 +205,8 @@ def _summary(path: Path) -> list[BagTopic]:
 
 
 def _channel_counts(content: bytes) -> dict[int, int]:
+    if len(content) > _LARGEST_STATISTICS_BYTES:
+        raise LearnedArmError("statistics too large", got=len(content), allowed=f"{_LARGEST_STATISTICS_BYTES} bytes")
     fields = mcap.Fields(content)
     fields.view(42)
     inner = mcap.Fields(fields.view(fields.number("I")))
@@ -217,31 +218,24 @@ def _channel_counts(content: bytes) -> dict[int, int]:
 
 
 def _file_messages(path: Path, wanted: set[str]) -> Iterator[BagMessage]:
-    with _Opened(path) as (file, size):
+    with OpenedFile(path) as (file, size):
         file.seek(len(mcap.MAGIC))
         table = ChannelTable()
         names: dict[int, tuple[str, str]] = {}
-        for opcode, content in mcap.read_records(file, size - len(mcap.MAGIC)):
-            if opcode == mcap.DATA_END:
-                return
-            records = mcap.chunk_records(mcap.chunk_data(content)) if opcode == mcap.CHUNK else [(opcode, content)]
-            for inner, data in records:
-                if inner != mcap.MESSAGE:
-                    table.learn(inner, data)
-                    continue
-                message = mcap.parse_message(data)
-                if message.channel_id not in names:
-                    topic = table.topic(message.channel_id)
-                    names[message.channel_id] = topic.name, topic.type
-                name, message_type = names[message.channel_id]
-                if name in wanted:
-                    yield BagMessage(
-                        name, message_type, message.log_time_ns, message.publish_time_ns, bytes(message.data)
-                    )
-        raise LearnedArmError("data section has no end")
+        for opcode, content in mcap.data_records(file, size - len(mcap.MAGIC)):
+            if opcode != mcap.MESSAGE:
+                table.learn(opcode, content)
+                continue
+            message = mcap.parse_message(content)
+            if message.channel_id not in names:
+                topic = table.topic(message.channel_id)
+                names[message.channel_id] = topic.name, topic.type
+            name, message_type = names[message.channel_id]
+            if name in wanted:
+                yield BagMessage(name, message_type, message.log_time_ns, message.publish_time_ns, bytes(message.data))
 
 
-class _Opened:
+class OpenedFile:
     """Opens an MCAP file, checks that it is one, and names it in every error raised within."""
 
     def __init__(self, path: Path) -> None:

@@ -5,21 +5,24 @@ The folder is the caller's: it is written under a temporary name and renamed whe
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from mcap.writer import CompressionType, IndexType, Writer
 
+from data_recorder import mcap_records as mcap
 from data_recorder import rosbag2_metadata as rosbag2
+from data_recorder.disk_file import DiskFile
 from data_recorder.identity import MessagesHash
 from data_recorder.rosbag2_metadata import Extent, Topic
 from learned_arm.durable import write_whole
 from learned_arm.errors import LearnedArmError
 
 CHUNK_BYTES = 1024 * 1024
+# Together with what the chunk holds before it, a record that may be read.
+LARGEST_MESSAGE_BYTES = mcap.LARGEST_RECORD_BYTES - 2 * CHUNK_BYTES
 PROFILE = "ros2"
 METADATA_RECORD = "rosbag2"
 METADATA_KEY = "serialized_metadata"
@@ -32,6 +35,18 @@ class BagSummary:
     extent: Extent
     counts: dict[str, int]
     messages_hash: str
+
+
+def mcap_writer(file: DiskFile, chunk_bytes: int = CHUNK_BYTES, *, compressed: bool = False) -> Writer:
+    """Writes records as the C++ tools expect them: in chunks, with every index, statistics and checksums."""
+    return Writer(
+        cast(IO[bytes], file),
+        chunk_size=chunk_bytes,
+        compression=CompressionType.ZSTD if compressed else CompressionType.NONE,
+        index_types=IndexType.ALL,
+        use_statistics=True,
+        use_summary_offsets=True,
+    )
 
 
 def bag_file_name(name: str) -> str:
@@ -47,9 +62,11 @@ class BagWriter:
         name: The bag's name, which the folder will have in the end.
         custom_data: Strings kept in the bag's metadata.
         chunk_bytes: Size at which a chunk is written out.
+        sync_s: How often what was handed to the system is put on the disk, in seconds; None: only by `close`.
+        reserve_bytes: Spare room for the end of the bag on a full disk; 0: none.
 
     Raises:
-        OSError: The file exists or cannot be written.
+        OSError: The file exists or cannot be written, or there is no spare room.
     """
 
     def __init__(
@@ -58,6 +75,9 @@ class BagWriter:
         name: str,
         custom_data: Mapping[str, str] | None = None,
         chunk_bytes: int = CHUNK_BYTES,
+        *,
+        sync_s: float | None = None,
+        reserve_bytes: int = 0,
     ) -> None:
         self._folder = folder
         self._file_name = bag_file_name(name)
@@ -68,22 +88,20 @@ class BagWriter:
         self._start_ns: int | None = None
         self._end_ns = 0
         self._hash = MessagesHash()
-        self._file = open(folder / self._file_name, "xb")  # noqa: SIM115 - open until close()
+        self._file = DiskFile(folder / self._file_name, sync_s, reserve_bytes)
         try:
-            self._writer = Writer(
-                self._file,
-                chunk_size=chunk_bytes,
-                compression=CompressionType.NONE,
-                index_types=IndexType.ALL,
-                use_statistics=True,
-                use_summary_offsets=True,
-            )
+            self._writer = mcap_writer(self._file, chunk_bytes)
             self._writer.start(profile=PROFILE, library="learned_arm")
             self._describe()
             self._writer.flush()
         except OSError:
             self.abandon()
             raise
+
+    @property
+    def full(self) -> OSError | None:
+        """Why the bag should be closed now: the disk is full, and only the spare room is left."""
+        return self._file.full
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -116,7 +134,14 @@ class BagWriter:
             data: The message with its 4-byte CDR header.
             log_time_ns: When it was received.
             publish_time_ns: When it was published.
+
+        Raises:
+            LearnedArmError: It is so large that the bag could not be read again.
         """
+        if len(data) > LARGEST_MESSAGE_BYTES:
+            raise LearnedArmError(
+                "message too large", where=topic, got=f"{len(data)} bytes", allowed=f"{LARGEST_MESSAGE_BYTES} bytes"
+            )
         known, channel = self._topics[topic]
         self._writer.add_message(channel, log_time_ns, data, publish_time_ns, sequence=0)
         self._hash.add(topic, known.type, log_time_ns, publish_time_ns, data)
@@ -138,8 +163,6 @@ class BagWriter:
         self._writer.flush()
         self._describe()
         self._writer.finish()
-        self._file.flush()
-        os.fsync(self._file.fileno())
         self._file.close()
         document = rosbag2.to_yaml({rosbag2.TOP_KEY: self._information()})
         write_whole(self._folder / rosbag2.FILE_NAME, document.encode())
@@ -147,9 +170,7 @@ class BagWriter:
 
     def abandon(self) -> None:
         """Close the file as it is."""
-        # On a full disk closing fails as the write before it did, which has been reported.
-        with contextlib.suppress(OSError):
-            self._file.close()
+        self._file.abandon()
 
     def _extent(self) -> Extent:
         return Extent(sum(self._counts.values()), self._start_ns or 0, self._end_ns)

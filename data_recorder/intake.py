@@ -15,31 +15,16 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from data_recorder.episode_writer import Received
+from learned_arm.ros.polled import NobodyWaits
 
 _ROUND_S = 0.004
 _MOST_A_ROUND = 1000
 _RECEIVED = itemgetter(0)
-
-
-class PolledGroup(CallbackGroup):
-    """Keeps its subscriptions out of every executor's wait set: they are taken from by `Intake`."""
-
-    def can_execute(self, entity: Any) -> bool:
-        """Never: nothing here is the executor's."""
-        return False
-
-    def beginning_execution(self, entity: Any) -> bool:
-        """Never."""
-        return False
-
-    def ending_execution(self, entity: Any) -> None:
-        """Nothing was begun."""
 
 
 @dataclass
@@ -62,10 +47,9 @@ class Intake:
         self.lock = threading.RLock()
         self._node = node
         self._deliver = deliver
-        self._group = PolledGroup()
+        self._group = NobodyWaits()
         self._sources: list[_Source] = []
         self._held: list[Received] = []
-        self._last_ns: dict[str, int] = {}
         self._latched: dict[str, Received] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="intake")
@@ -76,17 +60,14 @@ class Intake:
         """Topics subscribed to."""
         return tuple(source.topic for source in self._sources)
 
-    def subscribe(self, topic: str, message_class: Any, profile: QoSProfile, latched: bool) -> None:
-        """Begin to take a topic; of a latched one the last message is kept."""
+    def subscribe(self, topic: str, message_class: Any, profile: QoSProfile, latched: bool) -> Any:
+        """Begin to take a topic; of a latched one the last message is kept. Returns the subscription."""
         subscription = self._node.create_subscription(
             message_class, topic, lambda _message: None, profile, callback_group=self._group, raw=True
         )
         with self.lock:
             self._sources.append(_Source(topic, subscription, latched))
-
-    def last_ns(self, topic: str) -> int | None:
-        """Receive stamp of the newest message of a topic, None before the first."""
-        return self._last_ns.get(topic)
+        return subscription
 
     def latched(self) -> list[Received]:
         """The last message of every latched topic, oldest first."""
@@ -105,8 +86,6 @@ class Intake:
             due = batch[:split]
             if not due:
                 return
-            for message in due:
-                self._last_ns[message.topic] = message.received_ns
             latched = {source.topic for source in self._sources if source.latched}
             for message in due:
                 if message.topic in latched:

@@ -19,9 +19,10 @@ import zstandard
 from learned_arm.errors import LearnedArmError
 
 MAGIC = b"\x89MCAP0\r\n"
-LARGEST_RECORD_BYTES = 256 * 1024 * 1024
+LARGEST_RECORD_BYTES = 128 * 1024 * 1024
+LARGEST_DEFINITION_BYTES = 1024 * 1024
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
-STATISTICS, DATA_END = 0x0B, 0x0F
+MESSAGE_INDEX, STATISTICS, METADATA, DATA_END = 0x07, 0x0B, 0x0C, 0x0F
 FOOTER_BYTES = 9 + 20
 _LARGEST_ZSTD_WINDOW = 1 << 27
 _HEAD = struct.Struct("<BQ")
@@ -55,6 +56,7 @@ class Message:
     log_time_ns: int
     publish_time_ns: int
     data: memoryview
+    sequence: int = 0
 
 
 class Fields:
@@ -148,6 +150,30 @@ def chunk_records(data: bytes | memoryview) -> Iterator[tuple[int, memoryview]]:
         at += length
 
 
+def data_records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes | memoryview]]:
+    """Every record of the data section, those in a chunk in the chunk's place.
+
+    Args:
+        file: Positioned behind the magic bytes.
+        size: Bytes from here to the end of the file.
+    """
+    for opcode, content in read_records(file, size):
+        if opcode == DATA_END:
+            return
+        if opcode == CHUNK:
+            yield from chunk_records(chunk_data(content))
+        else:
+            yield opcode, content
+    raise LearnedArmError("data section has no end")
+
+
+def chunk_compression(content: bytes | memoryview) -> str:
+    """How a chunk is compressed, '' when it is not."""
+    fields = Fields(content)
+    fields.view(28)
+    return fields.text()
+
+
 def chunk_data(content: bytes | memoryview) -> bytes | memoryview:
     """Uncompressed records of a chunk, checked against its size and CRC."""
     fields = Fields(content)
@@ -173,22 +199,43 @@ def _inflated(compression: str, stored: memoryview, size: int) -> bytes | memory
             with decompressor.stream_reader(stored) as stream:
                 return stream.read(size + 1)
         if compression == "lz4":
-            return lz4.frame.LZ4FrameDecompressor().decompress(bytes(stored), max_length=size + 1)
+            return lz4.frame.LZ4FrameDecompressor().decompress(stored, max_length=size + 1)
     except (zstandard.ZstdError, RuntimeError, EOFError, MemoryError) as error:
         raise LearnedArmError(f"{compression} chunk cannot be read", got=str(error)) from error
     raise LearnedArmError("unknown compression", got=compression, allowed=["", "lz4", "zstd"])
 
 
+def parse_header(content: bytes | memoryview) -> tuple[str, str]:
+    """Profile and library."""
+    fields = Fields(_bounded(content))
+    return fields.text(), fields.text()
+
+
+def parse_metadata(content: bytes | memoryview) -> tuple[str, dict[str, str]]:
+    """Name and entries of a metadata record."""
+    fields = Fields(_bounded(content))
+    return fields.text(), fields.pairs()
+
+
+def _bounded(content: bytes | memoryview) -> bytes | memoryview:
+    """What is taken apart into many small objects may not be long: they take much more memory than their bytes."""
+    if len(content) > LARGEST_DEFINITION_BYTES:
+        raise LearnedArmError(
+            "definition too large", got=f"{len(content)} bytes", allowed=f"{LARGEST_DEFINITION_BYTES} bytes"
+        )
+    return content
+
+
 def parse_schema(content: bytes | memoryview) -> tuple[int, Schema]:
     """Id and schema."""
-    fields = Fields(content)
+    fields = Fields(_bounded(content))
     number, name, encoding = fields.number("H"), fields.text(), fields.text()
     return number, Schema(name, encoding, _decoded(fields.view(fields.number("I"))))
 
 
 def parse_channel(content: bytes | memoryview) -> tuple[int, Channel]:
     """Id and channel."""
-    fields = Fields(content)
+    fields = Fields(_bounded(content))
     number, schema_id = fields.number("H"), fields.number("H")
     return number, Channel(schema_id, fields.text(), fields.text(), fields.pairs())
 
@@ -198,7 +245,7 @@ def parse_message(content: bytes | memoryview) -> Message:
     view = memoryview(content)
     if len(view) < _MESSAGE.size:
         raise LearnedArmError("message record too short", got=len(view), allowed=f"{_MESSAGE.size} bytes or more")
-    channel_id, _, log_time_ns, publish_time_ns = _MESSAGE.unpack_from(view)
+    channel_id, sequence, log_time_ns, publish_time_ns = _MESSAGE.unpack_from(view)
     if max(log_time_ns, publish_time_ns) >= 2**63:
         raise LearnedArmError("stamp out of range", got=max(log_time_ns, publish_time_ns), allowed="[0, 2**63)")
-    return Message(channel_id, log_time_ns, publish_time_ns, view[_MESSAGE.size :])
+    return Message(channel_id, log_time_ns, publish_time_ns, view[_MESSAGE.size :], sequence)

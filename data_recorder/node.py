@@ -6,49 +6,51 @@ and content is chosen by header stamps later.
 
 from __future__ import annotations
 
-import importlib
-import re
 import secrets
+import shutil
 import sys
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotReady
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
-from data_recorder import definitions
+from data_recorder import definitions, review, settings
+from data_recorder.background import Compressor
+from data_recorder.buttons import Buttons
+from data_recorder.disk_file import require_room
 from data_recorder.episode_writer import RECORDING_SUFFIX, Draft, Received
+from data_recorder.guards import DiskGuard, IdleGuard
 from data_recorder.inbox import Inbox
 from data_recorder.intake import Intake
+from data_recorder.monitor import Monitor
+from data_recorder.pre_roll import PreRoll
+from data_recorder.report import Standing, level, values, words
 from data_recorder.rosbag2_metadata import Topic
-from data_recorder.scribe import Begin, Done, End, Scribe
-from data_recorder.session import Answer, Session, State, Verb
+from data_recorder.scribe import Begin, Done, End, Scribe, Snapshot
+from data_recorder.session import INTERRUPTED, Answer, Session, Verb
+from data_recorder.session_log import TAKEN_OUT, SessionLog
+from data_recorder.subscriber import Subscriber
 from data_recorder.topics import TopicSelection
-from learned_arm import checked
-from learned_arm.contract import load_contract
-from learned_arm.episode import checked_name, episode_folder, episode_name
+from data_recorder.watch import Watch
+from learned_arm.episode import Episode, episode_folder, episode_name
 from learned_arm.errors import LearnedArmError
-from learned_arm.provenance import snapshot
-from learned_arm.ros import introspection, messages, qos
-from learned_arm.ros.node import parameter, run
+from learned_arm.ros import messages, qos
+from learned_arm.ros.capture import Capture
+from learned_arm.ros.node import run
 
 _STATUS_PERIOD_S = 0.2
 _DISCOVERY_PERIOD_S = 0.25
-_SILENT_NS = 5_000_000_000
-_SNAPSHOT_TIMEOUT_S = 10.0
-_SMALL_DEPTH = 1000
-_IMAGE_DEPTH = 64
-_POLICY = re.compile(r"([0-9a-f]{64})?")
 
 
 class RecorderNode(Node):
@@ -58,48 +60,55 @@ class RecorderNode(Node):
         # On simulated time rclpy would spend a wake-up on every /clock message, and no logic here needs that
         # time.
         super().__init__("recorder_node", parameter_overrides=[Parameter("use_sim_time", value=False)])
-        name = parameter(self, "contract", "pick_cube", "Contract: a shipped name or a .yaml path.", read_only=True)
-        robot = parameter(self, "robot", "", "Another robot file than the contract names.", read_only=True)
-        self._contract = load_contract(name, robot or None)
-        parameter(self, "root", "demos", "Folder of all episodes.")
-        parameter(self, "task", self._contract.task, "Task of the next episode.")
-        parameter(self, "operator", "", "Who is in control.")
-        parameter(self, "reason", "", "Why the episode succeeded or failed; read when it ends.")
-        parameter(self, "notes", "", "Free text; read when the episode ends.")
-        parameter(self, "policy", "", "SHA-256 of the policy file of a rollout, empty for a demonstration.")
-        extra = parameter(self, "extra_topics", [""], "More topics to record.", read_only=True)
-        queue_mb = parameter(self, "queue_mb", 256, "Payload that may wait for the disk, MB.", read_only=True)
-        checked.integer(1, 100_000)(queue_mb, "parameter queue_mb")
-        self._selection = TopicSelection(self._contract, extra)
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self._check_start()
+        self._settings = given = settings.declare(self)
+        selection = TopicSelection(given.contract, given.extra_topics, given.topic_pattern, given.exclude_pattern)
+        self._warn_of_unfinished()
 
-        self._session = Session()
-        self._offers: dict[str, Topic] = {}
-        self._publisher_counts: dict[str, int] = {}
-        self._unrecordable: dict[str, str] = {}
+        self._session = Session(given.reset_s)
+        idle = IdleGuard(given.contract.robot, given.idle_warn_s, given.idle_end_s)
+        self._watch = Watch(Monitor(given.needed_hz, given.stale_s), idle)
+        self._disk = DiskGuard(given.reserve_bytes)
+        self._pre_roll = PreRoll(given.pre_roll_s, given.pre_roll_bytes)
+        self._compressor = Compressor()
+        self._buttons = Buttons(given.buttons)
+        self._log: SessionLog | None = None
+        if given.session:
+            operator = self._text("operator")
+            self._log = SessionLog(self._root, given.session, operator, given.targets, time.time_ns())
         self._recorded = 0
-        self._recording = False
-        self._loss = ""
+        self._recording = self._starts_next = False
+        self._lost: int | None = None
+        self._waits_for = ""
+        self._pending_end: End | None = None
         self._finished: deque[Done] = deque()
-        string = "std_msgs/msg/String"
-        schema = definitions.schema_text(string), definitions.type_hash(string)
+        self._actions: dict[str, Callable[[], Answer]] = {
+            "start": self._start,
+            **{verb.value: partial(self._end, verb) for verb in Verb},
+            "ready": self._ready,
+            "keep": partial(self._review, ""),
+            "relabel_success": partial(self._review, "success"),
+            "relabel_failure": partial(self._review, "failure"),
+            "take_out": self._take_out,
+        }
 
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
         self._ended = self.create_guard_condition(self._on_ended)
-        self.create_service(Trigger, "~/start", self._on_start)
-        for verb in Verb:
-            self.create_service(Trigger, f"~/{verb.value}", self._ender(verb))
+        for name in settings.ACTIONS:
+            self.create_service(Trigger, f"~/{name}", partial(self._on_request, name))
+        if given.buttons:
+            self.create_subscription(Joy, given.buttons_topic, self._on_joy, qos_profile_sensor_data)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_DISCOVERY_PERIOD_S, self._discover, clock=steady)
-        self.create_timer(_STATUS_PERIOD_S, self._publish_status, clock=steady)
+        self.create_timer(_STATUS_PERIOD_S, self._on_time, clock=steady)
 
         # Threads come last: whatever fails above must end the process.
-        self._pool = ThreadPoolExecutor(1)
-        self._static: Future[dict[str, Any]] = self._pool.submit(snapshot, self._contract)
-        self._inbox = Inbox(queue_mb * 1_000_000)
-        self._scribe = Scribe(self._inbox, self._snapshot, schema, self._tell)
+        string = "std_msgs/msg/String"
+        schema = definitions.schema_text(string), definitions.type_hash(string)
+        self._capture = Capture(self, given.contract)
+        self._inbox = Inbox(given.queue_bytes)
+        self._scribe = Scribe(self._inbox, schema, self._tell, lambda: self._topics.counts())
         self._intake = Intake(self, self._deliver)
+        self._topics = Subscriber(self, self._intake, selection, self._on_topic)
         self._discover()
 
     def close(self) -> None:
@@ -108,154 +117,206 @@ class RecorderNode(Node):
             now_ns = time.time_ns()
             self._intake.take(now_ns)
             if self._session.interrupt(now_ns).accepted:
-                self._put_end()
+                self._prepare_end()
+        if self._pending_end is not None:
+            # Nobody answers any more: the executor has stopped.
+            self._put_end({"unreachable": INTERRUPTED})
         self._intake.stop()
         self._scribe.stop()
-        self._pool.shutdown()
+        self._capture.close()
         self._on_ended()
+        self._compressor.stop()
 
-    def _check_start(self) -> None:
-        task = self.get_parameter("task").value
-        checked_name(task, "parameter task")
-        for folder in sorted(Path(self._text("root")).expanduser().glob(f"*/*{RECORDING_SUFFIX}")):
-            self.get_logger().warning(f"unfinished episode {folder}: recover it, or remove it")
-
-    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        try:
-            for each in changes:
-                if each.name == "task":
-                    checked_name(each.value, "parameter task")
-                if each.name == "policy" and not _POLICY.fullmatch(str(each.value)):
-                    raise LearnedArmError(
-                        "not a SHA-256", where="parameter policy", got=each.value, allowed="64 hex digits"
-                    )
-        except LearnedArmError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
+    @property
+    def _root(self) -> Path:
+        return Path(self._text("root")).expanduser()
 
     def _text(self, name: str) -> str:
         return str(self.get_parameter(name).value)
 
+    def _warn_of_unfinished(self) -> None:
+        for folder in sorted(self._root.glob(f"*/*{RECORDING_SUFFIX}")):
+            self.get_logger().warning(f"unfinished episode {folder}: recover it, or remove it")
+
     # Topics
 
     def _discover(self) -> None:
-        """Subscribe to wanted topics that have a publisher by now; while recording, count publishers."""
-        known = set(self._intake.topics)
-        existing = [topic for topic, _ in self.get_topic_names_and_types()]
-        for topic in self._selection.wanted(existing):
-            if topic not in known and topic not in self._unrecordable:
-                self._subscribe(topic)
+        self._topics.discover()
         if self._recording:
-            self._count_publishers()
+            self._topics.count_publishers()
 
-    def _count_publishers(self) -> None:
-        for topic in self._intake.topics:
-            self._publisher_counts[topic] = max(self._publisher_counts.get(topic, 0), self.count_publishers(topic))
-
-    def _subscribe(self, topic: str) -> None:
-        publishers = self.get_publishers_info_by_topic(topic)
-        if not publishers:
-            return
-        message_type = publishers[0].topic_type
-        try:
-            package, name = definitions.split_type(message_type)
-            message_class = getattr(importlib.import_module(f"{package}.msg"), name)
-            schema = definitions.schema_text(message_type)
-        except (LearnedArmError, ImportError, AttributeError) as error:
-            self._unrecordable[topic] = message_type
-            self.get_logger().error(f"cannot record {topic}: {error}")
-            return
-        profiles = [each.qos_profile for each in publishers]
-        offers = tuple(introspection.qos_as_dict(profile) for profile in profiles)
-        reliable = all(each.reliability == ReliabilityPolicy.RELIABLE for each in profiles)
-        latched = all(each.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in profiles)
-        # Never ask for more than every publisher offers: an incompatible pair exchanges nothing.
-        profile = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            depth=_IMAGE_DEPTH if message_type == "sensor_msgs/msg/Image" else _SMALL_DEPTH,
-            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-        )
-        offer = Topic(topic, message_type, schema, offers, introspection.type_hash_text(publishers[0]))
-        self._offers[topic] = offer
+    def _on_topic(self, topic: Topic) -> None:
         if self._recording:
-            self._inbox.put_command(offer)
-        self._intake.subscribe(topic, message_class, profile, latched)
+            self._inbox.put_command(topic)
 
     def _deliver(self, batch: list[Received]) -> None:
         """On the intake's thread."""
+        self._watch.see(batch)
         if self._recording:
             self._recorded += len(batch)
             self._inbox.put_messages(batch)
+        else:
+            self._pre_roll.add(batch)
 
-    # Episodes
+    # Requests: by service, by button, by a guard
 
-    def _on_start(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        now_ns = time.time_ns()
-        episode_id = secrets.token_hex(16)
-        name = episode_name(now_ns, episode_id)
-        root, task = Path(self._text("root")).expanduser(), self._text("task")
-        try:
-            episode_folder(root, task, name)
-        except LearnedArmError as error:
-            response.success, response.message = False, str(error)
-            return response
-        self._discover()
-        with self._intake.lock:
-            self._intake.take(now_ns)
-            answer = self._session.start(now_ns, name, self._silent(now_ns))
-            if answer.accepted:
-                draft = Draft(
-                    id=episode_id,
-                    name=name,
-                    task=task,
-                    contract=self._contract.canonical(),
-                    contract_hash=self._contract.hash,
-                    operator=self._text("operator"),
-                    notes=self._text("notes"),
-                    policy=self._text("policy") or None,
-                    start_ns=now_ns,
-                )
-                latched = self._intake.latched()
-                self._inbox.clear_dropped()
-                self._inbox.put_command(Begin(root, draft, self._contract, tuple(self._offers.values()), latched))
-                self._publisher_counts, self._recorded, self._loss = {}, len(latched), ""
-                self._count_publishers()
-                self._recording = True
-        return self._answered(answer, response)
-
-    def _silent(self, now_ns: int) -> list[str]:
-        """Topics that the contract needs and that have not come for a while."""
-        found = []
-        for topic in self._selection.required:
-            last_ns = self._intake.last_ns(topic)
-            if last_ns is None or now_ns - last_ns > _SILENT_NS:
-                found.append(topic)
-        return found
-
-    def _ender(self, verb: Verb) -> Any:
-        def end(_request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            now_ns = time.time_ns()
-            with self._intake.lock:
-                if self._recording:
-                    self._intake.take(now_ns)
-                answer = self._session.end(now_ns, verb, self._text("reason"))
-                if answer.accepted:
-                    self._put_end()
-            return self._answered(answer, response)
-
-        return end
-
-    def _put_end(self) -> None:
-        self._recording = False
-        self._count_publishers()
-        assert self._session.take is not None
-        self._inbox.put_command(End(self._session.take, self._text("notes"), dict(self._publisher_counts)))
-
-    def _answered(self, answer: Answer, response: Trigger.Response) -> Trigger.Response:
+    def _on_request(self, name: str, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        answer = self._actions[name]()
         response.success, response.message = answer.accepted, answer.text
         self._publish_status()
         return response
+
+    def _on_joy(self, message: Joy) -> None:
+        for name in self._buttons.pressed(message.buttons):
+            answer = self._actions[name]()
+            say = self.get_logger().info if answer.accepted else self.get_logger().warning
+            say(f"button {name}: {answer.text}")
+            self._publish_status()
+
+    def _start(self) -> Answer:
+        now_ns = time.time_ns()
+        episode_id = secrets.token_hex(16)
+        name = episode_name(now_ns, episode_id)
+        root, task = self._root, self._text("task")
+        try:
+            require_room(episode_folder(root, task, name))
+            against = [self._disk.against_start(_free_bytes(root))]
+        except (LearnedArmError, OSError) as error:
+            return Answer(False, str(error))
+        self._discover()
+        with self._intake.lock:
+            self._intake.take(now_ns)
+            against += self._watch.monitor.against_start(now_ns)
+            answer = self._session.start(now_ns, name, list(filter(None, against)))
+            if answer.accepted:
+                self._begin(root, task, episode_id, name, now_ns)
+        if answer.accepted:
+            self._compressor.pause()
+            self._capture.begin(partial(self._on_snapshot, name))
+        return answer
+
+    def _begin(self, root: Path, task: str, episode_id: str, name: str, now_ns: int) -> None:
+        pre_roll = self._pre_roll.take(now_ns)
+        first_ns = min(pre_roll[0].received_ns, now_ns) if pre_roll else now_ns
+        # What is latched and was received in the pre-roll is in it.
+        latched = [message for message in self._intake.latched() if message.received_ns < first_ns]
+        draft = Draft(
+            id=episode_id,
+            name=name,
+            task=task,
+            contract=self._settings.contract.canonical(),
+            contract_hash=self._settings.contract.hash,
+            operator=self._text("operator"),
+            notes=self._text("notes"),
+            policy=self._text("policy") or None,
+            start_ns=now_ns,
+            pre_roll_ns=now_ns - first_ns,
+            session=self._settings.session,
+        )
+        before = [*latched, *pre_roll]
+        self._inbox.clear_dropped()
+        self._inbox.put_command(
+            Begin(root, draft, self._settings.contract, tuple(self._topics.offers.values()), before)
+        )
+        self._recorded, self._lost, self._waits_for = len(before), None, ""
+        self._topics.begin()
+        self._watch.idle.begin(now_ns)
+        self._recording, self._starts_next = True, False
+
+    def _end(self, verb: Verb, reason: str | None = None) -> Answer:
+        now_ns = time.time_ns()
+        with self._intake.lock:
+            if self._recording:
+                self._intake.take(now_ns)
+            answer = self._session.end(now_ns, verb, self._text("reason") if reason is None else reason)
+            if answer.accepted:
+                self._prepare_end()
+        if answer.accepted and verb is Verb.DISCARD:
+            self._put_end(None)
+        elif answer.accepted:
+            self._capture.begin(self._put_end)
+        return answer
+
+    def _prepare_end(self) -> None:
+        """From here on nothing more belongs to the episode; it ends when the robot has been looked at."""
+        self._recording = False
+        assert self._session.take is not None
+        publishers, lost = self._topics.count_publishers(), dict(self._topics.transport_lost)
+        self._pending_end = End(self._session.take, self._text("notes"), publishers, lost)
+
+    def _put_end(self, snapshot: Mapping[str, Any] | None) -> None:
+        end, self._pending_end = self._pending_end, None
+        if end is None:
+            return
+        if snapshot is not None:
+            self._inbox.put_command(Snapshot("end", snapshot))
+        self._inbox.put_command(end)
+
+    def _on_snapshot(self, name: str, snapshot: Mapping[str, Any]) -> None:
+        take = self._session.take
+        # An episode may end before the robot has been looked at: then what it was then counts for its start too.
+        if take is not None and take.name == name:
+            self._inbox.put_command(Snapshot("start", snapshot))
+
+    def _ready(self) -> Answer:
+        answer = self._session.ready()
+        self._starts_next = answer.accepted and self._settings.auto_start
+        return answer
+
+    def _review(self, outcome: str) -> Answer:
+        """Relabel the last episode, or keep it as it is ('')."""
+        answer = self._session.may_review()
+        if not answer.accepted:
+            return answer
+        outcome = outcome or self._session.result.outcome
+        try:
+            now_ns = time.time_ns()
+            review.relabel(Path(answer.text), outcome, self._text("operator"), self._text("reason"), now_ns)
+            if self._log is not None:
+                self._log.relabel(self._session.result.name, outcome, now_ns)
+        except (LearnedArmError, OSError) as error:
+            return Answer(False, str(error))
+        self._session.reviewed(answer.text, outcome)
+        return Answer(True, f"{self._session.result.name} is a {outcome}")
+
+    def _take_out(self) -> Answer:
+        answer = self._session.may_review()
+        if not answer.accepted:
+            return answer
+        try:
+            self._compressor.forget(Path(answer.text))
+            target = review.take_out(Path(answer.text))
+            if self._log is not None:
+                self._log.relabel(self._session.result.name, TAKEN_OUT, time.time_ns())
+        except (LearnedArmError, OSError) as error:
+            return Answer(False, str(error))
+        self._session.reviewed("", TAKEN_OUT)
+        return Answer(True, f"now {target}; its old name brings it back")
+
+    # What happens by itself
+
+    def _on_time(self) -> None:
+        now_ns = time.time_ns()
+        if self._recording:
+            reason = self._disk.why_end(_free_bytes(self._root)) or self._watch.idle.why_end(now_ns)
+            if reason:
+                self.get_logger().warning(f"the episode ends: {reason}")
+                self._end(Verb.FAILURE, reason)
+        if self._session.pass_time(now_ns):
+            self._starts_next = self._settings.auto_start
+        if self._starts_next:
+            self._start_next()
+        self._compressor.poll()
+        self._publish_status()
+
+    def _start_next(self) -> None:
+        left = self._log.left(self._text("task")) if self._log is not None else None
+        if left == 0:
+            self._starts_next, self._waits_for = False, "nothing: the target is reached"
+            return
+        answer = self._start()
+        if not answer.accepted:
+            self._waits_for = answer.text
 
     def _tell(self, done: Done) -> None:
         """On the scribe's thread."""
@@ -267,48 +328,65 @@ class RecorderNode(Node):
             done = self._finished.popleft()
             if self._session.take is None or self._session.take.name != done.name:
                 continue
+            now_ns = time.time_ns()
             if done.error:
-                self._recording = False
-                self._session.failed(done.error)
+                self._recording, self._pending_end = False, None
+                self._session.failed(now_ns, done.error)
                 self.get_logger().error(f"episode {done.name}: {done.error}")
             elif done.episode is None:
-                self._session.closed("")
+                self._session.closed(now_ns, "")
             else:
-                self._loss = str(done.episode.lost_messages)
-                self._session.closed(str(done.episode.folder))
+                self._session.closed(now_ns, str(done.episode.folder))
+                if self._settings.compress and done.episode.folder is not None:
+                    self._compressor.add(done.episode.folder)
+            if done.episode is not None:
+                # On a full disk there are both: the episode so far, and the error that ended it.
+                self._tell_of(done.episode)
+            self._compressor.go_on()
             self._publish_status()
 
-    # Provenance and status
-
-    def _snapshot(self) -> dict[str, Any]:
-        """On the scribe's thread: the static part, taken when the node started, and the graph as it is."""
+    def _tell_of(self, episode: Episode) -> None:
+        self._lost = episode.lost_messages
+        say = self.get_logger().warning
+        if episode.lossy:
+            say(f"episode {episode.name}: messages lost on {', '.join(episode.lossy)}")
+        for change in episode.changed:
+            say(f"episode {episode.name}: changed meanwhile: {change}")
         try:
-            static = self._static.result(_SNAPSHOT_TIMEOUT_S)
-        except NotReady:
-            static = {"unreachable": "snapshot not ready"}
-        return {**static, "stamp_ns": time.time_ns(), "graph": introspection.graph(self)}
+            if self._log is not None:
+                self._log.add(episode)
+        except OSError as error:
+            self.get_logger().error(f"{self._log.path if self._log else ''}: {error}")
 
     def _publish_status(self) -> None:
-        session, result = self._session, self._session.result
-        name = session.take.name if session.take is not None else result.name
-        dropped = sum(self._inbox.dropped().values())
-        values = {
-            "state": session.state.value,
-            "episode_name": name,
-            "episode": result.folder,
-            "outcome": result.outcome,
-            "error": result.error,
-            "lost_messages": self._loss,
-            "messages": self._recorded,
-            "interventions": self._scribe.interventions,
-            "dropped": dropped,
-            "waiting_bytes": self._inbox.waiting_bytes,
-            "topics": len(self._intake.topics),
-            "unrecordable": ",".join(sorted(self._unrecordable)),
-        }
-        level = "error" if result.error else "warn" if dropped or self._unrecordable else "ok"
-        text = result.error or (f"recording {name}" if session.state is State.RECORDING else session.state.value)
-        self._status.publish(messages.status("recorder_node", level, text, values))
+        now_ns = time.time_ns()
+        losses = self._scribe.losses(self._topics.count_publishers()) if self._recording else {}
+        standing = Standing(
+            session=self._session,
+            now_ns=now_ns,
+            messages=self._recorded,
+            losses=losses,
+            lost=self._lost,
+            transport_lost=sum(self._topics.transport_lost.values()),
+            dropped=sum(self._inbox.dropped().values()),
+            waiting_bytes=self._inbox.waiting_bytes,
+            topics=len(self._topics.offers),
+            unrecordable=tuple(self._topics.unrecordable),
+            interventions=self._scribe.interventions,
+            streams=self._watch.monitor.look(now_ns),
+            idle=self._watch.idle.warning(now_ns) if self._recording else "",
+            free_bytes=_free_bytes(self._root),
+            waits_for=self._waits_for,
+            left=self._log.left(self._text("task")) if self._log is not None else None,
+            compressing=self._compressor.left,
+            compression_failures=tuple(self._compressor.failures.items()),
+        )
+        status = messages.status("recorder_node", level(standing), words(standing), values(standing))
+        self._status.publish(status)
+
+
+def _free_bytes(root: Path) -> int:
+    return shutil.disk_usage(settings.existing_parent(root)).free
 
 
 def main() -> None:

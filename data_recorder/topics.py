@@ -7,12 +7,22 @@ from collections.abc import Iterable, Sequence
 
 from learned_arm import checked
 from learned_arm.contract import Contract
+from learned_arm.episode import REQUESTED, SENT
+from learned_arm.errors import LearnedArmError
 
 SIM_STATE = "/sim/state"
 PROVENANCE = "/recorder_node/provenance"
-SENT = "/arm/sent"
-_DOOR = ("/arm/requested", SENT, "/arm_node/status")
-_EXTRAS = ("/task/success", SIM_STATE, "/robot_description", "/policy_node/ticks", "/policy_node/status")
+_DOOR = (REQUESTED, SENT, "/arm_node/status")
+_EXTRAS = (
+    "/task/success",
+    SIM_STATE,
+    "/robot_description",
+    "/tf",
+    "/tf_static",
+    "/parameter_events",
+    "/policy_node/ticks",
+    "/policy_node/status",
+)
 _TARGETS = re.compile(r"/arm/[A-Za-z0-9_]+/targets")
 
 
@@ -22,15 +32,20 @@ class TopicSelection:
     Args:
         contract: Names the cameras, the joint states and the controllers.
         extra_topics: More topics, absolute names.
+        pattern: Regular expression of whole names of more topics, '' for none.
+        exclude: Regular expression of whole names that are left out; what the contract needs is never left out.
 
     Raises:
-        LearnedArmError: An extra topic is not an absolute name.
+        LearnedArmError: An extra topic is not an absolute name, or a pattern is no regular expression.
     """
 
-    def __init__(self, contract: Contract, extra_topics: Sequence[str] = ()) -> None:
+    def __init__(
+        self, contract: Contract, extra_topics: Sequence[str] = (), pattern: str = "", exclude: str = ""
+    ) -> None:
         cameras = contract.cameras.values()
         self.joint_states = tuple(source.topic for source in contract.robot.joint_states)
-        self.required = tuple(camera.topic for camera in cameras) + self.joint_states
+        self.required = contract.required_topics
+        self._pattern, self._exclude = _expression(pattern, "topic_pattern"), _expression(exclude, "exclude_pattern")
         named = [
             *self.required,
             *(camera.info_topic for camera in cameras),
@@ -40,10 +55,28 @@ class TopicSelection:
             *([contract.success.topic] if contract.success.topic else []),
             *(checked.topic(each, f"extra_topics[{index}]") for index, each in enumerate(extra_topics) if each),
         ]
-        self.named = tuple(dict.fromkeys(named))
+        self.named = frozenset(named)
         self.images = frozenset(camera.topic for camera in cameras)
 
     def wanted(self, existing: Iterable[str]) -> list[str]:
         """Those of the existing topics that belong into an episode."""
-        named = set(self.named)
-        return [topic for topic in existing if topic in named or _TARGETS.fullmatch(topic)]
+        return [topic for topic in existing if self._wants(topic)]
+
+    def _wants(self, topic: str) -> bool:
+        if topic in self.required:
+            return True
+        if self._exclude is not None and self._exclude.fullmatch(topic):
+            return False
+        more = self._pattern is not None and self._pattern.fullmatch(topic)
+        return bool(topic in self.named or _TARGETS.fullmatch(topic) or more)
+
+
+def _expression(pattern: str, where: str) -> re.Pattern[str] | None:
+    if not pattern:
+        return None
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise LearnedArmError(
+            "not a regular expression", where=f"parameter {where}", got=pattern, allowed=str(error)
+        ) from error

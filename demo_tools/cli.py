@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
+from learned_arm import checked
 from learned_arm.errors import LearnedArmError
 
 
@@ -87,6 +89,7 @@ def dataset(
     out: Path,
     allow_unreplayed: bool = False,
     policy_frames: bool = False,
+    allow_losses: bool = False,
 ) -> int:
     """Make a LeRobot v3 dataset from episodes that passed replay.
 
@@ -95,12 +98,15 @@ def dataset(
         out: The dataset's folder; must not exist.
         allow_unreplayed: Take episodes without a passing verdict; written into the manifest and every policy.
         policy_frames: Take the frames that a policy commanded as well; written into the manifest.
+        allow_losses: Take episodes of which messages were lost that they need; written into the manifest.
     """
     from demo_tools.dataset.build import build_dataset
     from demo_tools.flow.progress import bar
     from learned_arm.episode import EPISODE_FILE, load_episode
 
-    folders = sorted({found.parent for folder in episodes for found in folder.rglob(EPISODE_FILE)})
+    # An episode that was taken out has a name that none can have.
+    found = {path.parent for folder in episodes for path in folder.rglob(EPISODE_FILE)}
+    folders = sorted(folder for folder in found if checked.NAME.fullmatch(folder.name))
     if not folders:
         raise LearnedArmError(
             "no episode found", where=", ".join(map(str, episodes)), allowed=f"folders with {EPISODE_FILE}"
@@ -113,6 +119,7 @@ def dataset(
             out,
             allow_unreplayed=allow_unreplayed,
             policy_frames=policy_frames,
+            allow_losses=allow_losses,
             progress=lambda *_: advance(""),
         )
     for source, count in manifest.left_out.items():
@@ -228,15 +235,105 @@ def recover(folder: Annotated[Path, tyro.conf.Positional]) -> int:
     """Rebuild a complete bag from a recording that was cut off.
 
     Args:
-        folder: The unfinished episode's folder.
+        folder: The unfinished episode's folder, or a folder with unfinished episodes below it.
     """
     from data_recorder.recover import recover as rebuild
+    from data_recorder.recover import unfinished_episodes
 
-    report = rebuild(folder)
-    print(f"{report.messages} messages  {report.folder}")
-    if report.problem:
-        print(f"the recording ended early: {report.problem}; {report.unread_bytes} bytes could not be read")
+    failed = 0
+    found = unfinished_episodes(folder)
+    for each in found:
+        try:
+            print("\n".join(rebuild(each).lines()))
+        except LearnedArmError as error:
+            if len(found) == 1:
+                raise
+            # The others are saved nevertheless.
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
+    return 2 if failed else 0
+
+
+def compress(folders: Annotated[tuple[Path, ...], tyro.conf.Positional]) -> int:
+    """Compress the bags of finished episodes, each verified before it takes the old one's place.
+
+    Args:
+        folders: Episode folders, or folders of them.
+    """
+    from data_recorder.compress import be_least_urgent, episodes_below
+    from data_recorder.compress import compress as compress_episode
+    from demo_tools.flow.progress import bar
+
+    episodes = episodes_below(folders)
+    be_least_urgent()
+    start_s = time.monotonic()
+    done, errors = [], []
+    with bar("compress", len(episodes)) as advance:
+        for each in episodes:
+            try:
+                done.append(compress_episode(each))
+            except LearnedArmError as error:
+                # The others are compressed nevertheless.
+                errors.append(error)
+            advance("")
+    for each in done:
+        print(each.line())
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    before, after = (sum(getattr(each, size) for each in done) / 1e6 for size in ("before_bytes", "after_bytes"))
+    print(f"{len(done)} episodes  {before:.1f} MB to {after:.1f} MB  {time.monotonic() - start_s:.1f} s")
+    return 2 if errors else 0
+
+
+def snapshot(out: Path = Path("-"), contract: str = "pick_cube") -> int:
+    """Say what software and settings are running on this ROS_DOMAIN_ID, as JSON.
+
+    Args:
+        out: File; `-`: standard output.
+        contract: Contract by name or path: it names cameras and joint states.
+    """
+    from demo_tools.provenance.node import take_snapshot
+    from demo_tools.provenance.sides import as_text
+    from learned_arm.contract import load_contract
+    from learned_arm.durable import write_whole
+
+    text = as_text(take_snapshot(load_contract(contract)))
+    if str(out) == "-":
+        print(text)
+    else:
+        write_whole(out, f"{text}\n".encode())
+        print(out)
     return 0
+
+
+def diff(
+    before: Annotated[str, tyro.conf.Positional],
+    after: Annotated[str, tyro.conf.Positional],
+    min_severity: Literal["S0", "S1", "S2", "S3"] = "S0",
+    json: bool = False,
+    rules: str = "",
+    contract: str = "",
+) -> int:
+    """Compare two states of a robot; status 3 policy-invalid, 2 replay-invalid, 1 revalidate, 0 nothing, 4 an error.
+
+    Args:
+        before: An episode folder, a snapshot file, or `live`: the robot that is running on this ROS_DOMAIN_ID.
+        after: The same.
+        min_severity: Leave out rows below it; the status does not change.
+        json: Print JSON instead of a table.
+        rules: Rule file by path; empty: the one that ships.
+        contract: Contract of `live`, by name or path; empty: that of the other side.
+    """
+    from demo_tools.provenance.sides import load_sides
+    from demo_tools.provenance.table import rows_as_json, table
+    from learned_arm.provenance_diff import compare, load_rules, not_compared, worst
+    from learned_arm.provenance_rules import Severity
+
+    loaded = load_rules(Path(rules) if rules else None)
+    one, two = load_sides(before, after, contract)
+    rows, open_questions = compare(one, two, loaded), not_compared(one, two, loaded)
+    print((rows_as_json if json else table)(rows, open_questions, Severity[min_severity]))
+    return int(worst(rows))
 
 
 COMMANDS = {
@@ -249,16 +346,25 @@ COMMANDS = {
     "evaluate": evaluate,
     "inspect": inspect,
     "recover": recover,
+    "compress": compress,
+    "snapshot": snapshot,
+    "diff": diff,
 }
+# Where the statuses below 4 say something else.
+ERROR_STATUS = {"diff": 4}
 
 
 def main() -> int:
-    """Entry point: one line and status 2 for what a user can mend, 130 after Ctrl-C."""
+    """Entry point: one line and status 2 (`diff`: 4) for what a user can mend, 130 after Ctrl-C."""
+    error_status = ERROR_STATUS.get(sys.argv[1] if len(sys.argv) > 1 else "", 2)
     try:
         return int(tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="learned-arm", description=__doc__))
     except LearnedArmError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error_status
+    except SystemExit as ended:
+        # So tyro ends after a wrong argument.
+        return error_status if ended.code == 2 else int(ended.code or 0)
     except KeyboardInterrupt:
         return 130
 

@@ -86,6 +86,12 @@ class Contract:
         return round(1e9 / self.rate_hz)
 
     @cached_property
+    def required_topics(self) -> tuple[str, ...]:
+        """Topics without which there is no observation: every camera's, and the joint states'."""
+        cameras = tuple(camera.topic for camera in self.cameras.values())
+        return cameras + tuple(source.topic for source in self.robot.joint_states)
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON of robot and contract."""
         return hash_of(self.canonical())

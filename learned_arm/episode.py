@@ -21,6 +21,8 @@ EPISODE_VERSION = 1
 EPISODE_FILE = "episode.json"
 PROVENANCE_FILE = "provenance.json"
 OUTCOMES = ("success", "failure")
+# What the door publishes of every actuator: what was asked for, and what the controllers were given.
+REQUESTED, SENT = "/arm/requested", "/arm/sent"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LARGEST_BYTES = 16_000_000
 _LARGEST_STATE = 1_000_000
@@ -43,6 +45,7 @@ class Stream:
         first_ns: Receive stamp of the first message, None for an empty stream.
         last_ns: Receive stamp of the last message.
         largest_gap_ns: Longest time between two messages.
+        transport_lost: Messages whose loss the middleware itself reported (part of `lost` where that is counted).
     """
 
     type: str
@@ -53,6 +56,12 @@ class Stream:
     first_ns: int | None
     last_ns: int | None
     largest_gap_ns: int
+    transport_lost: int = 0
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether messages are known to be missing."""
+        return bool(self.lost or self.dropped or self.transport_lost)
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,32 @@ class InitialState:
         stamp_ns: Header stamp of the joint state.
         positions_rad: Measured position by joint name, every joint of the robot.
         sim_state: The simulator's full state, None on a real arm.
+        images: By camera the file in the episode's folder (PNG) that holds its first image.
     """
 
     stamp_ns: int
     positions_rad: dict[str, float]
     sim_state: tuple[float, ...] | None
+    images: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Review:
+    """What somebody said about an episode after it had ended.
+
+    Attributes:
+        stamp_ns: When, system time.
+        operator: Who.
+        before: Outcome until then.
+        after: Outcome from then on; the same when it was kept.
+        reason: Why.
+    """
+
+    stamp_ns: int
+    operator: str
+    before: str
+    after: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +115,10 @@ class Episode:
         end_ns: System time at which it ended.
         interventions: Where a person took over from the policy, in order; none in an episode that was recorded before
             commands named their source.
+        pre_roll_ns: How far before `start_ns` its bag begins: what was kept from before the start was asked for.
+        session: Name of the session that it was recorded in, '' in none.
+        changed: What changed on the robot while it was recorded, a line each with its severity (`learned-arm diff`).
+        reviews: What was said about it after it had ended, in order.
         folder: Where it was loaded from; no part of the content.
     """
 
@@ -104,6 +138,10 @@ class Episode:
     end_ns: int
     messages_hash: str
     interventions: tuple[Intervention, ...] = ()
+    pre_roll_ns: int = 0
+    session: str = ""
+    changed: tuple[str, ...] = ()
+    reviews: tuple[Review, ...] = ()
     folder: Path | None = field(default=None, compare=False)
 
     @property
@@ -120,6 +158,12 @@ class Episode:
     def uncounted(self) -> tuple[str, ...]:
         """Topics whose losses cannot be counted."""
         return tuple(topic for topic, stream in self.streams.items() if stream.messages and stream.lost is None)
+
+    @property
+    def lossy(self) -> tuple[str, ...]:
+        """Streams of the contract, and of the door, of which messages are missing."""
+        needed = set(self.loaded_contract.required_topics) | {SENT, REQUESTED}
+        return tuple(topic for topic, stream in self.streams.items() if topic in needed and stream.is_lossy)
 
     @cached_property
     def loaded_contract(self) -> Contract:
@@ -228,6 +272,10 @@ def _parse(value: Any, where: str, folder: Path | None) -> Episode:
         end_ns=top.take("end_ns", _NANOSECONDS),
         messages_hash=top.take("messages_hash", _hash),
         interventions=tuple(top.take("interventions", checked.list_of(_intervention, shortest=0), ())),
+        pre_roll_ns=top.take("pre_roll_ns", _NANOSECONDS, 0),
+        session=top.take("session", _any_text, ""),
+        changed=tuple(top.take("changed", checked.list_of(_any_text, shortest=0), ())),
+        reviews=tuple(top.take("reviews", checked.list_of(_review, shortest=0), ())),
         folder=folder,
     )
     top.done()
@@ -251,6 +299,19 @@ def _intervention(value: Any, where: str) -> Intervention:
     return found
 
 
+def _review(value: Any, where: str) -> Review:
+    section = checked.Section(value, where)
+    found = Review(
+        stamp_ns=section.take("stamp_ns", _NANOSECONDS),
+        operator=section.take("operator", _any_text),
+        before=section.take("before", checked.choice(*OUTCOMES)),
+        after=section.take("after", checked.choice(*OUTCOMES)),
+        reason=section.take("reason", _any_text),
+    )
+    section.done()
+    return found
+
+
 def _stream(value: Any, where: str) -> Stream:
     section = checked.Section(value, where)
     stream = Stream(
@@ -262,6 +323,7 @@ def _stream(value: Any, where: str) -> Stream:
         first_ns=section.take("first_ns", _or_none(_NANOSECONDS)),
         last_ns=section.take("last_ns", _or_none(_NANOSECONDS)),
         largest_gap_ns=section.take("largest_gap_ns", _NANOSECONDS),
+        transport_lost=section.take("transport_lost", _COUNT, 0),
     )
     section.done()
     return stream
@@ -274,6 +336,10 @@ def _initial_state(value: Any, where: str) -> InitialState:
         stamp_ns=section.take("stamp_ns", checked.integer(-(2**63), 2**63 - 1)),
         positions_rad={joint: _FINITE(each, f"{where}.positions_rad.{joint}") for joint, each in positions.items()},
         sim_state=section.take("sim_state", _or_none(_state_vector)),
+        images={
+            checked.name(camera, f"{where}.images"): checked.text(file, f"{where}.images.{camera}")
+            for camera, file in section.take("images", checked.free_mapping, {}).items()
+        },
     )
     section.done()
     return state

@@ -180,3 +180,11 @@ def spawn(ros_domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
     started = Spawn(ros_domain_id, tmp_path_factory.mktemp(f"processes_{os.getpid()}_"))
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="module")
+def module_spawn(module_domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spawn]:
+    """The same for processes that all tests of a module share."""
+    started = Spawn(module_domain_id, tmp_path_factory.mktemp(f"processes_{os.getpid()}_"))
+    yield started
+    started.stop()

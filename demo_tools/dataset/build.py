@@ -72,6 +72,7 @@ def build_dataset(
     *,
     allow_unreplayed: bool = False,
     policy_frames: bool = False,
+    allow_losses: bool = False,
     validation_share: float = 0.05,
     seed: int = 0,
     workers: int | None = None,
@@ -89,6 +90,7 @@ def build_dataset(
         out: Folder of the dataset; must not exist.
         allow_unreplayed: Let in episodes without a passed replay; the manifest says so.
         policy_frames: Let in frames that a policy commanded; the manifest says so.
+        allow_losses: Let in episodes of which messages were lost that they need; the manifest says so.
         validation_share: Share of episodes that are kept from training, at least one when there are two.
         seed: Of the split.
         workers: Processes; None for one a core.
@@ -101,7 +103,7 @@ def build_dataset(
         raise LearnedArmError("exists already", where=out, allowed="a new folder")
     if not 0.0 <= validation_share < 1.0:
         raise LearnedArmError("share not in range", got=validation_share, allowed="[0, 1)")
-    accepted, refused = _admit(episodes, contract, allow_unreplayed)
+    accepted, refused = _admit(episodes, contract, allow_unreplayed, allow_losses)
     folder = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     folder.mkdir(parents=True)
     try:
@@ -112,6 +114,7 @@ def build_dataset(
             folder,
             allow_unreplayed,
             policy_frames,
+            allow_losses,
             validation_share,
             seed,
             workers,
@@ -125,7 +128,7 @@ def build_dataset(
 
 
 def _admit(
-    folders: Sequence[Path], contract: Contract, allow_unreplayed: bool
+    folders: Sequence[Path], contract: Contract, allow_unreplayed: bool, allow_losses: bool
 ) -> tuple[list[_Accepted], list[RefusedEpisode]]:
     """Episodes that may go in, by name; a broken one is refused, not an error."""
     accepted: list[_Accepted] = []
@@ -136,6 +139,8 @@ def _admit(
             episode = load_episode(folder)
             verdict = Verdict.load(folder)
             reason = _objection(episode, verdict, contract, allow_unreplayed)
+            if reason is None and episode.lossy and not allow_losses:
+                reason = f"messages lost on {', '.join(episode.lossy)}"
             if reason is None and episode.messages_hash in seen:
                 reason = "the same messages as another episode"
         except LearnedArmError as error:
@@ -176,6 +181,7 @@ def _write(
     folder: Path,
     allow_unreplayed: bool,
     policy_frames: bool,
+    allow_losses: bool,
     validation_share: float,
     seed: int,
     workers: int | None,
@@ -216,6 +222,7 @@ def _write(
         split_seed=seed,
         allow_unreplayed=allow_unreplayed,
         policy_frames=policy_frames,
+        allow_losses=allow_losses,
         left_out=dict(left_out),
         sources=SOURCE_NAMES,
         episodes=tuple(
@@ -243,6 +250,7 @@ def _write(
         "split_seed": seed,
         "allow_unreplayed": allow_unreplayed,
         "policy_frames": policy_frames,
+        "allow_losses": allow_losses,
         "frames_by_source": manifest.frames_by_source,
     }
     statement = Statement("dataset", manifest.content_hash, {"contract": contract.hash, **made_from}, facts)

@@ -67,6 +67,7 @@ class Manifest:
         split_seed: Seed of the split.
         allow_unreplayed: Whether episodes without a passed replay were let in.
         policy_frames: Whether frames that the policy commanded were let in.
+        allow_losses: Whether episodes were let in of which messages were lost that they need.
         left_out: Frames of the episodes below that were left out, by who commanded them.
         sources: Names that the column `source` counts.
         episodes: What is in it.
@@ -80,6 +81,7 @@ class Manifest:
     split_seed: int
     allow_unreplayed: bool
     policy_frames: bool
+    allow_losses: bool
     left_out: dict[str, int]
     sources: tuple[str, ...]
     episodes: tuple[DatasetEpisode, ...]
@@ -163,6 +165,7 @@ class Manifest:
             split_seed=top.take("split_seed", checked.integer(0, 2**63 - 1)),
             allow_unreplayed=top.take("allow_unreplayed", _boolean),
             policy_frames=top.take("policy_frames", _boolean),
+            allow_losses=top.take("allow_losses", _boolean, False),
             left_out=top.take("left_out", checked.free_mapping),
             sources=top.take("sources", checked.list_of(checked.text)),
             episodes=top.take("episodes", checked.list_of(_episode)),

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from data_recorder.bag_reader import BagReader
 from data_recorder.identity import MessagesHash
-from data_recorder.topics import SENT
 from demo_tools.dataset.targets import TargetCollector, TargetTrack, is_still
 from learned_arm import cdr
 from learned_arm.alignment import JOINTS, AlignedTick, Aligner, Refusal, Sample, ticks_between
 from learned_arm.contract import Contract
-from learned_arm.episode import Episode, load_episode
+from learned_arm.episode import SENT, Episode, load_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import ObservationBuilder
 
@@ -80,9 +79,9 @@ class EpisodeTicks:
 def read_episode_ticks(folder: str | Path, contract: Contract, images: bool = True) -> EpisodeTicks:
     """Read an episode as the ticks at which it was commanded.
 
-    Ticks run from the first command to the last. A tick's target past the last command is that last one, held, but
-    only when the command and the arm had stopped there; otherwise those ticks are cut off. Up to half a second without
-    an observation is cut off at either end; anywhere else a refused tick refuses the whole episode.
+    Ticks run from the first command after the start to the last. A tick's target past the last command is that last
+    one, held, but only when the command and the arm had stopped there; otherwise those ticks are cut off. Up to half a
+    second without an observation is cut off at either end; anywhere else a refused tick refuses the whole episode.
 
     Args:
         folder: The episode's folder.
@@ -130,6 +129,9 @@ def _survey(
     stamps: list[int] = []
     for message in reader.messages():
         digest.add(*message)
+        if message.log_time_ns < episode.start_ns:
+            # The pre-roll: observations may reach into it, the episode itself begins when its start was asked for.
+            continue
         if message.topic == topic:
             collector.add(cdr.read_joint_state(message.data))
         elif message.topic == joints_topic:

@@ -11,12 +11,11 @@ from data_recorder.bag_reader import BagReader
 from data_recorder.episode_writer import load_draft
 from data_recorder.identity import MessagesHash
 from data_recorder.takeovers import Takeovers
-from data_recorder.topics import SENT
 from demo_tools.dataset.manifest import SPLITS, Manifest
 from demo_tools.replay.verdict import Verdict
 from learned_arm.contract import Contract
 from learned_arm.durable import read_json
-from learned_arm.episode import load_episode
+from learned_arm.episode import SENT, load_episode
 from learned_arm.errors import LearnedArmError
 from learned_policy_node.loading import open_policy, prove
 
@@ -139,6 +138,7 @@ def dataset(path: Path) -> dict[str, Any]:
         "frames by source": _shares(manifest.frames_by_source),
         "frames left out": _shares(manifest.left_out) or "none",
         "frames of the policy allowed": manifest.policy_frames,
+        "losses allowed": manifest.allow_losses,
         "refused": len(manifest.refused),
         "contract": contract_line(contract),
         "video codec": manifest.codec,

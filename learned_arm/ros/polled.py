@@ -7,7 +7,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 
-class _NobodyWaits(CallbackGroup):
+class NobodyWaits(CallbackGroup):
     """Keeps its members out of every executor's wait set."""
 
     def can_execute(self, entity: object) -> bool:
@@ -36,9 +36,9 @@ class PolledSubscription:
     """
 
     def __init__(self, node: Node, kind: type, topic: str, profile: QoSProfile) -> None:
-        self._kind, self._depth = kind, profile.depth
+        self._node, self._kind, self._depth = node, kind, profile.depth
         self._subscription = node.create_subscription(
-            kind, topic, _never, profile, callback_group=_NobodyWaits(), raw=True
+            kind, topic, _never, profile, callback_group=NobodyWaits(), raw=True
         )
 
     def take(self) -> list[bytes]:
@@ -49,6 +49,10 @@ class PolledSubscription:
             while len(found) < self._depth and (taken := handle.take_message(self._kind, True)) is not None:
                 found.append(taken[0])
         return found
+
+    def close(self) -> None:
+        """End the subscription; nothing may be taken any more."""
+        self._node.destroy_subscription(self._subscription)
 
 
 def _never(_raw: bytes) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,3 +113,41 @@ def joint_state() -> Callable[..., bytes]:
         return b"\x00\x01\x00\x00" + body + struct.pack("<II", 0, 0)
 
     return encode
+
+
+def _load_bench() -> Any:
+    """The module `load_bench`, which needs ROS."""
+    spec = importlib.util.spec_from_file_location("load_bench", Path(__file__).with_name("load_bench.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def make_load_bench(spawn: Any, tmp_path: Path) -> Iterator[Callable[[Path], Any]]:
+    """A recorder under load that writes below a given root, see `load_bench`."""
+    made: list[Any] = []
+
+    def make(root: Path) -> Any:
+        made.append(_load_bench().Bench(spawn, tmp_path, root))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def _module_load_bench(module_spawn: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("load")
+    bench = _load_bench().Bench(module_spawn, folder, folder / "demos")
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def load_bench(_module_load_bench: Any) -> Any:
+    """A recorder under load, without episodes; the load goes on from test to test."""
+    _module_load_bench.renew()
+    return _module_load_bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import struct
 from pathlib import Path
@@ -109,6 +110,18 @@ def test_any_change_changes_the_identity(messages: list[tuple[str, str, int, int
         (topic, kind, log_ns, publish_ns, data + b"\0"),
     ):
         assert digest([changed, *messages[1:]]) != original
+
+
+def test_the_identity_is_the_hash_of_the_sorted_digests(make_messages) -> None:
+    """Written down here once more, since it must never change."""
+    found, digests = MessagesHash(), []
+    for m in make_messages(300):
+        found.add(*m)
+        names = b"".join(struct.pack("<I", len(each)) + each.encode() for each in (m.topic, m.type))
+        stamps = struct.pack("<qqQ", m.log_time_ns, m.publish_time_ns, len(m.data))
+        digests.append(hashlib.sha256(names + stamps + m.data).digest())
+    assert found.hexdigest() == hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+    assert MessagesHash().hexdigest() == hashlib.sha256(b"").hexdigest()
 
 
 def one_line(path: Path) -> str:

@@ -11,7 +11,8 @@ from mcap.records import Metadata
 from mcap.stream_reader import StreamReader
 from rosbags.highlevel import AnyReader
 
-from data_recorder.bag_writer import BagWriter
+from data_recorder.bag_reader import BagReader
+from data_recorder.bag_writer import LARGEST_MESSAGE_BYTES, BagWriter
 from data_recorder.rosbag2_metadata import Topic, qos_profile
 from learned_arm.errors import LearnedArmError
 
@@ -169,3 +170,14 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     BagWriter(tmp_path, NAME).close()
     with pytest.raises(FileExistsError):
         BagWriter(tmp_path, NAME)
+
+
+def test_what_may_be_written_can_be_read(tmp_path: Path, topics) -> None:
+    bag = BagWriter(tmp_path, NAME)
+    bag.add_topic(topics[0])
+    for size in (1_000_000, LARGEST_MESSAGE_BYTES):
+        bag.write("/words", bytes(size), 1, 1)
+    with pytest.raises(LearnedArmError, match="message too large"):
+        bag.write("/words", bytes(LARGEST_MESSAGE_BYTES + 1), 1, 1)
+    bag.close()
+    assert [len(m.data) for m in BagReader(tmp_path).messages()] == [1_000_000, LARGEST_MESSAGE_BYTES]

@@ -28,7 +28,7 @@ SECOND_NS = 1_000_000_000
 
 @pytest.fixture
 def writer(tmp_path: Path, draft: Draft) -> EpisodeWriter:
-    writer = EpisodeWriter(tmp_path, draft, CONTRACT, {"python": "3"}, STRING)
+    writer = EpisodeWriter(tmp_path, draft, CONTRACT, STRING)
     writer.add_topic(JOINT_TOPIC)
     writer.add_topic(STATE_TOPIC)
     return writer
@@ -40,9 +40,9 @@ def finish(writer: EpisodeWriter, **changes):
         "reason": "",
         "notes": "n",
         "end_ns": writer.draft.start_ns + SECOND_NS,
-        "provenance": {"python": "3"},
         "dropped": {},
         "publishers": {},
+        "transport_lost": {},
     }
     return writer.finish(**{**values, **changes})
 
@@ -87,7 +87,9 @@ def test_the_episode_tells_what_its_bag_holds(writer: EpisodeWriter, draft: Draf
 
 
 def test_provenance_lies_beside_and_inside_and_is_named_by_hash(writer: EpisodeWriter) -> None:
-    finish(writer, provenance={"python": "4"})
+    writer.add_provenance("start", {"python": "3"})
+    writer.add_provenance("end", {"python": "4"})
+    finish(writer)
     statement = (writer.target / "provenance.json").read_bytes()
     assert json.loads(statement) == {"start": {"python": "3"}, "end": {"python": "4"}}
     inside = [m.data for m in BagReader(writer.target).messages(["/recorder_node/provenance"])]
@@ -110,15 +112,15 @@ def test_discard_leaves_nothing(writer: EpisodeWriter) -> None:
 
 def test_names_and_folders_are_never_taken_twice(tmp_path: Path, draft: Draft, writer: EpisodeWriter) -> None:
     with pytest.raises(FileExistsError):
-        EpisodeWriter(tmp_path, draft, CONTRACT, {})
+        EpisodeWriter(tmp_path, draft, CONTRACT)
     finish(writer)
     with pytest.raises(FileExistsError):
-        EpisodeWriter(tmp_path, draft, CONTRACT, {})
+        EpisodeWriter(tmp_path, draft, CONTRACT)
 
 
 def test_a_task_that_is_no_name_is_refused(tmp_path: Path, draft: Draft) -> None:
     with pytest.raises(LearnedArmError, match="not a name"):
-        EpisodeWriter(tmp_path, Draft(**{**vars(draft), "task": "../out"}), CONTRACT, {})
+        EpisodeWriter(tmp_path, Draft(**{**vars(draft), "task": "../out"}), CONTRACT)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,12 +12,14 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from data_recorder.bag_reader import BagReader, messages_hash
-from data_recorder.episode_writer import DRAFT_FILE, RECORDING_SUFFIX, Draft, EpisodeWriter, Received
-from data_recorder.recover import RECOVERED, Salvage, recover
+from data_recorder.episode_writer import DRAFT_FILE, RECORDING_SUFFIX, Draft, EpisodeWriter, Received, string_message
+from data_recorder.recover import RECOVERED, recover, unfinished_episodes
 from data_recorder.rosbag2_metadata import Topic
-from data_recorder.topics import SENT
+from data_recorder.salvage import Salvage
+from data_recorder.topics import PROVENANCE
+from demo_tools import cli
 from learned_arm.contract import load_contract
-from learned_arm.episode import list_episodes
+from learned_arm.episode import SENT, list_episodes
 from learned_arm.errors import LearnedArmError
 from learned_arm.interventions import Intervention
 
@@ -30,7 +32,8 @@ def unfinished(tmp_path: Path, draft: Draft, topics, make_messages):
     """Makes an unfinished episode whose bag is cut to a share of its length."""
 
     def make(share: float, count: int = 1500) -> tuple[Path, list]:
-        writer = EpisodeWriter(tmp_path, draft, CONTRACT, {"what": "snapshot"}, STRING)
+        writer = EpisodeWriter(tmp_path, draft, CONTRACT, STRING)
+        writer.add_provenance("start", {"what": "snapshot"})
         for topic in topics:
             writer.add_topic(topic)
         messages = make_messages(count)
@@ -79,7 +82,7 @@ def test_interventions_are_those_that_the_recorder_saw(tmp_path: Path, draft: Dr
     messages.insert(25, Received(messages[25].received_ns, SENT, b"spoilt", draft.start_ns, 99))
     found = []
     for name, killed in (("20260131T120000Z-01234567", False), ("20260131T120000Z-89abcdef", True)):
-        writer = EpisodeWriter(tmp_path, replace(draft, name=name), CONTRACT, {}, STRING)
+        writer = EpisodeWriter(tmp_path, replace(draft, name=name), CONTRACT, STRING)
         writer.add_topic(Topic(SENT, "sensor_msgs/msg/JointState", "std_msgs/Header header\n"))
         writer.write(messages)
         if killed:
@@ -117,7 +120,7 @@ def test_damage_in_the_middle_saves_what_lies_before(unfinished) -> None:
 def test_killed_before_the_rename_only_the_name_was_missing(
     tmp_path: Path, draft: Draft, topics, make_messages
 ) -> None:
-    writer = EpisodeWriter(tmp_path, draft, CONTRACT, {}, STRING)
+    writer = EpisodeWriter(tmp_path, draft, CONTRACT, STRING)
     for topic in topics:
         writer.add_topic(topic)
     writer.write(
@@ -178,3 +181,88 @@ def test_random_damage_never_crashes_the_salvage(unfinished, tmp_path: Path) -> 
         target.write_bytes(damaged)
         for _, message in Salvage(target).messages():
             assert message.topic == "/recorder_node/provenance" or (message.topic, message.data) in known
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "stated"),
+    [
+        ([], {"unreachable": RECOVERED}),
+        ([b"no json"], {"unreachable": RECOVERED}),
+        ([b'{"start":{"a":1}}'], {"start": {"a": 1}}),
+        ([b'{"start":{"a":1}}', b'{"end":{"a":2}}'], {"start": {"a": 1}, "end": {"a": 2}}),
+        ([b'{"x":{"a":1}}', b'[]', b'{"x":{"a":2}}', b'{"x":{"a":3}}'], {"start": {"a": 1}, "end": {"a": 3}}),
+        ([b"[" * 100_000, b'{"start":{"a":NaN}}', b'{"start":{"a":1}}'], {"start": {"a": 1}}),
+    ],
+)
+def test_snapshots_are_found_wherever_they_come(
+    tmp_path: Path, draft: Draft, topics, make_messages, snapshots: list[bytes], stated: dict
+) -> None:
+    writer = EpisodeWriter(tmp_path, draft, CONTRACT)
+    for topic in (*topics, Topic(PROVENANCE, "std_msgs/msg/String", "string data\n")):
+        writer.add_topic(topic)
+    messages = [Received(m.log_time_ns, m.topic, m.data, m.publish_time_ns, None) for m in make_messages(600)]
+    for index, text in enumerate(snapshots):
+        at = messages[index * 100 + 50]
+        messages.append(Received(at.received_ns, PROVENANCE, string_message(text), at.source_ns, None))
+    writer.write(sorted(messages))
+    writer.abandon()
+    report = recover(writer.folder)
+    statement = (report.folder / "provenance.json").read_bytes()
+    assert json.loads(statement) == stated
+    assert PROVENANCE not in list_episodes(tmp_path)[0].streams
+    found = [m.data for m in BagReader(report.folder).messages() if m.topic == PROVENANCE]
+    assert found == [string_message(text) for text in snapshots]
+
+
+def test_it_says_what_is_missing(tmp_path: Path, draft: Draft) -> None:
+    writer = EpisodeWriter(tmp_path, draft, CONTRACT)
+    names = ("/steady", "/gap", "/ended", "/once")
+    for name in names:
+        writer.add_topic(Topic(name, "std_msgs/msg/String", "string data\n"))
+    messages = [Received(draft.start_ns, "/once", string_message(b""), draft.start_ns, None)]
+    for tick in range(300):
+        at = draft.start_ns + tick * 10**7
+        there = ["/steady", *(["/gap"] if not 100 <= tick < 150 else []), *(["/ended"] if tick < 250 else [])]
+        messages += [Received(at, name, string_message(b""), at, None) for name in there]
+    writer.write(messages)
+    writer.write([Received(draft.start_ns + 4 * 10**9, "/steady", string_message(b""), draft.start_ns, None)])
+    writer.abandon()
+    bag = next(writer.folder.glob("*.mcap"))
+    bag.write_bytes(bag.read_bytes()[:-100])
+    report = recover(writer.folder)
+    assert report.last_ns == draft.start_ns + 299 * 10**7 and report.start_ns == draft.start_ns
+    assert report.gaps_ns == {"/gap": 51 * 10**7}
+    assert report.ended_ns == {"/ended": 50 * 10**7}
+    assert report.unread_bytes > 0 and report.problem
+    text = "\n".join(report.lines())
+    assert "/gap: silent for 0.510 s" in text and "/ended: ended 0.500 s before" in text and "could not be read" in text
+
+
+def test_a_root_recovers_all_below_it(tmp_path: Path, draft: Draft, topics, make_messages, capsys) -> None:
+    names = [f"20260131T12000{index}Z-01234567" for index in range(3)]
+    for name in names:
+        writer = EpisodeWriter(tmp_path, replace(draft, name=name), CONTRACT, STRING)
+        for topic in topics:
+            writer.add_topic(topic)
+        writer.write(Received(m.log_time_ns, m.topic, m.data, m.publish_time_ns, None) for m in make_messages(600))
+        writer.abandon()
+    spoilt = tmp_path / "pick_cube" / f"{names[1]}{RECORDING_SUFFIX}"
+    assert len(unfinished_episodes(tmp_path)) == 3
+    (spoilt / DRAFT_FILE).write_text("{")
+    assert cli.recover(tmp_path) == 2
+    said = capsys.readouterr()
+    assert said.out.count(" messages, ") == 2 and said.err.startswith("error: ") and str(spoilt) in said.err
+    assert [each.name for each in list_episodes(tmp_path)] == [names[0], names[2]]
+    assert unfinished_episodes(tmp_path) == [spoilt]
+    with pytest.raises(LearnedArmError, match="no unfinished episode"):
+        unfinished_episodes(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("change", [{"start_ns": "0"}, {"start_ns": -1}, {"id": 7}, {"contract": []}, {"notes": 1}])
+def test_a_draft_of_wrong_types_is_one_line(unfinished, draft: Draft, change: dict) -> None:
+    folder, _ = unfinished(1.0)
+    (folder / DRAFT_FILE).write_text(json.dumps(asdict(draft) | change))
+    with pytest.raises(LearnedArmError) as caught:
+        recover(folder)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]

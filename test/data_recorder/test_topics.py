@@ -28,13 +28,28 @@ def test_the_contract_the_door_and_every_source() -> None:
         "/task/success",
         "/sim/state",
         "/robot_description",
+        "/tf",
+        "/tf_static",
+        "/parameter_events",
         "/policy_node/ticks",
         "/policy_node/status",
     ]
     selection = TopicSelection(CONTRACT)
-    others = ["/clock", "/rosout", "/arm/a/b/targets", "/arm/targets", "/parameter_events", "/task/objects"]
+    others = ["/clock", "/rosout", "/arm/a/b/targets", "/arm/targets", "/task/objects"]
     assert selection.wanted(existing + others) == existing
     assert selection.required == ("/front/image_raw", "/wrist/image_raw", "/joint_states")
+
+
+def test_patterns_add_and_leave_out_but_never_what_the_contract_needs() -> None:
+    selection = TopicSelection(CONTRACT, pattern="/ft/.*", exclude="/ft/raw|/front/.*|/tf")
+    existing = ["/ft/wrench", "/ft/raw", "/front/image_raw", "/front/camera_info", "/tf", "/left/ft/wrench"]
+    assert selection.wanted(existing) == ["/ft/wrench", "/front/image_raw"]
+
+
+@pytest.mark.parametrize("patterns", [("(", ""), ("", "[")])
+def test_a_pattern_that_is_none_is_one_line(patterns: tuple[str, str]) -> None:
+    with pytest.raises(LearnedArmError, match="not a regular expression"):
+        TopicSelection(CONTRACT, (), *patterns)
 
 
 def test_extra_topics_are_added_and_checked() -> None:

@@ -106,7 +106,8 @@ def _record(
         policy,
         start_ns,
     )
-    writer = EpisodeWriter(root, draft, contract, provenance)
+    writer = EpisodeWriter(root, draft, contract)
+    writer.add_provenance("start", provenance)
     for topic, kind in [(each.topic, "Image") for each in contract.cameras.values()] + [
         ("/joint_states", "JointState"),
         ("/arm/sent", "JointState"),
@@ -140,7 +141,8 @@ def _record(
                 )
             )
         writer.write(messages)
-    return writer.finish(outcome, "judged", "", start_ns + round(SECONDS * 1e9), provenance, {}, {})
+    writer.add_provenance("end", provenance)
+    return writer.finish(outcome, "judged", "", start_ns + round(SECONDS * 1e9), {}, {}, {})
 
 
 def _judge(episode: Episode, contract: Contract, verdict: str) -> None:

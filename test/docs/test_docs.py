@@ -116,7 +116,7 @@ def is_node(words: list[str]) -> bool:
     _, _, package, node, *arguments = words
     parameters = {word.split(":=")[0] for word in arguments if ":=" in word}
     installed = f'"{node} = ' in (ROOT / "setup.py").read_text()
-    return package == "learned_arm" and installed and parameters <= documented(node)
+    return package == "learned_arm" and installed and (not parameters or parameters <= documented(node))
 
 
 def is_parameter(words: list[str]) -> bool:

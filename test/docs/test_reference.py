@@ -24,6 +24,10 @@ from learned_arm.command_spec import ACTIONS, ADAPTERS, GripperSettings, Traject
 from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, load_contract
 from learned_arm.episode import EPISODE_VERSION, Episode, InitialState, Stream
 from learned_arm.lineage import Statement
+from learned_arm.provenance import snapshot
+from learned_arm.provenance_facts import SECTIONS
+from learned_arm.provenance_rules import Rule, Severity
+from learned_arm.robot_description import PARTS
 from learned_policy_node import signature_json
 from learned_policy_node.onnx_policy import ACTION, STATE
 from learned_policy_node.policy_file import METADATA
@@ -213,7 +217,7 @@ def test_nodes_have_what_is_listed_and_nothing_else(graph: Graph) -> None:
     for node in ("arm_node", "policy_node", "recorder_node"):
         graph.operator.expect(f"/{node}")
         graph.operator.wait(lambda node=node: bool(graph.operator.statuses[f"/{node}"]), 10.0, f"status of {node}")
-        told = [key for key in graph.operator.statuses[f"/{node}"] if not key.startswith("clamped_")]
+        told = [key for key in graph.operator.statuses[f"/{node}"] if not key.startswith(("clamped_", "stream "))]
         sentence = section(f"### `{node}`").split("\nStatus: ")[1].split(".\n")[0].split(", and")[0]
         assert re.findall(r"`(\w+)`", sentence) == told, node
 
@@ -315,6 +319,21 @@ def test_run_folder() -> None:
     )
     stems = [part.strip("/").removesuffix(".json") for part in column(page, "part")]
     assert [stem for stem in stems if stem not in sources] == []
+
+
+def test_snapshot() -> None:
+    asked = {*SECTIONS, "graph", "parameters", "stamp_ns", "capture"} - {"rmw", "episode"}
+    page = section("### Snapshot")
+    assert set(column(page, "snapshot key")) == set(snapshot(load_contract("pick_cube"))) | asked
+    assert all(f"`{part}`" in page for part in PARTS)
+
+
+def test_rules_of_the_diff() -> None:
+    page = section("### Rules of the diff")
+    assert column(page, "rule file key") == ["rules", "roles", "changes"]
+    assert column(page, "rule key") == names(Rule)
+    severities = [(row[0], int(row[1])) for row in rows(section("### `learned-arm diff`"), "severity")]
+    assert severities == [(each.name, int(each)) for each in reversed(Severity)]
 
 
 def test_lineage_statement() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from learned_arm.canonical import canonical_json, sha256_hex
 from learned_arm.contract import load_contract
-from learned_arm.provenance import git_state, middleware, packages, snapshot
+from learned_arm.provenance import middleware, snapshot
+from learned_arm.software import git_state, packages
 
 PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 CONTRACT = load_contract("pick_cube")

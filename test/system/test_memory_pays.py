@@ -48,7 +48,7 @@ class Plan:
 
 
 LOOK = Plan(episodes=2, iterations=3, trials=1, workers=1)
-PROOF = Plan(episodes=90, iterations=300, trials=60, workers=2)
+PROOF = Plan(episodes=90, iterations=600, trials=60, workers=2)
 
 
 def ignore(_outcome: str) -> None:

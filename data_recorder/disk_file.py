@@ -1,0 +1,179 @@
+"""The file that a bag is written to: on the disk by interval, and with spare room so that a full disk can end it.
+
+Power loss takes what the system has not yet put on the disk. A thread of its own asks for that every `sync_s`, so that
+the one that writes never waits for the disk.
+
+The spare room is a second file without a name, which vanishes with the process. When the disk is full it is given up,
+and what is left to write fits: the chunk that was on its way, the bag's summary, and the statements beside it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO
+
+from learned_arm.errors import LearnedArmError
+
+RESERVE_BYTES = 4_000_000
+OUT_OF_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Summaries grow with their bags: about 200 bytes a chunk of 1 MiB.
+_BYTES_A_SPARE_BYTE = 2048
+_STEP_BYTES = 1_000_000
+
+
+class DiskFile:
+    """A new file, written from the front. Of the stream that `mcap` writes to it has what that calls.
+
+    Args:
+        path: Must not exist.
+        sync_s: How often what was written is put on the disk, in seconds; None: only when it is closed.
+        reserve_bytes: Spare room that is kept free beside it; 0: none.
+
+    Raises:
+        OSError: The file exists or cannot be written, or there is no spare room.
+    """
+
+    def __init__(self, path: Path, sync_s: float | None = None, reserve_bytes: int = 0) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._position = 0
+        self._full: OSError | None = None
+        self._failure: OSError | None = None
+        self._reserve: Reserve | None = None
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        try:
+            if reserve_bytes:
+                self._reserve = Reserve(path.parent, reserve_bytes)
+        except OSError:
+            os.close(self._descriptor)
+            path.unlink()
+            raise
+        if sync_s is not None:
+            self._thread = threading.Thread(target=self._sync_regularly, args=(sync_s,), name="sync", daemon=True)
+            self._thread.start()
+
+    @property
+    def full(self) -> OSError | None:
+        """Why the file should be finished now: the disk is full, and only the spare room is left."""
+        return self._full
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Write all of it; on a full disk into the spare room.
+
+        Raises:
+            OSError: It cannot be written, or what was written before could not be put on the disk.
+        """
+        if self._failure is not None:
+            raise self._failure
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left:
+            try:
+                written = os.write(self._descriptor, left)
+            except OSError as error:
+                if error.errno not in OUT_OF_ROOM or not self._give_up_reserve(error):
+                    raise
+                continue
+            self._position += written
+            left = left[written:]
+        return size
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self._position
+
+    def flush(self) -> None:
+        """Nothing waits here: every write goes to the system at once."""
+
+    def close(self) -> None:
+        """Put everything on the disk and close.
+
+        Raises:
+            OSError: It could not be put there.
+        """
+        try:
+            if self._failure is not None:
+                raise self._failure
+            os.fsync(self._descriptor)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file as it is; a closed one stays closed."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._reserve is not None:
+            self._reserve.close()
+            self._reserve = None
+        os.close(self._descriptor)
+
+    def _give_up_reserve(self, error: OSError) -> bool:
+        with self._lock:
+            if self._reserve is None:
+                return False
+            self._reserve.close()
+            self._reserve, self._full = None, error
+            return True
+
+    def _sync_regularly(self, sync_s: float) -> None:
+        while not self._closing.wait(sync_s):
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError as error:
+                self._failure = error
+                return
+            with self._lock:
+                if self._reserve is not None and self._full is None:
+                    self._full = self._reserve.grow(self._position // _BYTES_A_SPARE_BYTE)
+
+
+class Reserve:
+    """Room on the disk that is taken, and holds nothing."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._base = self._size = size
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open until close()
+        try:
+            os.posix_fallocate(self._file.fileno(), 0, size)
+        except OSError:
+            self._file.close()
+            raise
+
+    def grow(self, by: int) -> OSError | None:
+        """Take room beyond what it began with; the error when there is none."""
+        wanted = self._base + by
+        if wanted - self._size < _STEP_BYTES:
+            return None
+        try:
+            os.posix_fallocate(self._file.fileno(), 0, wanted)
+        except OSError as error:
+            return error
+        self._size = wanted
+        return None
+
+    def close(self) -> None:
+        """Give the room back."""
+        self._file.close()
+
+
+def require_room(folder: Path) -> None:
+    """Raise unless an episode can be begun below a folder: twice the spare room is there. Nothing is left behind.
+
+    Raises:
+        LearnedArmError: The disk is full, or cannot be written.
+    """
+    existing = next(each for each in (folder, *folder.parents) if each.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=existing) as file:
+            os.posix_fallocate(file.fileno(), 0, 2 * RESERVE_BYTES)
+    except OSError as error:
+        needed = f"{2 * RESERVE_BYTES // 1_000_000} MB free"
+        raise LearnedArmError("no room to record", where=folder, got=error.strerror, allowed=needed) from error
