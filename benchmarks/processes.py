@@ -62,21 +62,24 @@ class Processes:
             name: What it is called by here; by default its module.
             cpu: The only processor that it may use.
         """
-        name = name or module
+        pid = self.run([sys.executable, "-m", module, *arguments], name or module)
+        if cpu is not None:
+            # Long before it starts a thread: those inherit it.
+            os.sched_setaffinity(pid, {cpu})
+        return pid
+
+    def run(self, argv: list[str], name: str) -> int:
+        """Run a program in a process of its own; returns its id."""
         with (self._logs / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+            self._processes[name] = subprocess.Popen(
+                argv,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._processes[name] = process
-        if cpu is not None:
-            # Long before it starts a thread: those inherit it.
-            os.sched_setaffinity(process.pid, {cpu})
-        return process.pid
+        return self._processes[name].pid
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to one process."""
@@ -115,7 +118,7 @@ class Processes:
 
 
 class CpuMeter:
-    """CPU time that a process has used since the meter was made, all its threads together."""
+    """CPU time that a process has used since the meter was made, all its threads together, and its memory."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -124,6 +127,12 @@ class CpuMeter:
     def share(self) -> float:
         """Share of one core."""
         return (self._cpu_s() - self._start_cpu_s) / (time.monotonic() - self._start_s)
+
+    def memory_mb(self) -> float:
+        """Memory that is its own, MB of 10^6: without what it shares with others, as DDS segments."""
+        lines = Path(f"/proc/{self._pid}/status").read_text().splitlines()
+        fields = {line.split(":")[0]: line.split()[1] for line in lines if line.endswith("kB")}
+        return int(fields["RssAnon"]) * 1024 / 1e6
 
     def _cpu_s(self) -> float:
         # The name in field 2 may hold spaces; the fields are counted behind its closing bracket.
