@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
-
-from mcap.writer import CompressionType, IndexType, Writer
 
 from data_recorder import mcap_records as mcap
 from data_recorder import rosbag2_metadata as rosbag2
 from data_recorder.disk_file import DiskFile
 from data_recorder.identity import MessagesHash
+from data_recorder.mcap_stream import McapStream
 from data_recorder.rosbag2_metadata import Extent, Topic
 from learned_arm.durable import write_whole
 from learned_arm.errors import LearnedArmError
@@ -35,18 +33,6 @@ class BagSummary:
     extent: Extent
     counts: dict[str, int]
     messages_hash: str
-
-
-def mcap_writer(file: DiskFile, chunk_bytes: int = CHUNK_BYTES, *, compressed: bool = False) -> Writer:
-    """Writes records as the C++ tools expect them: in chunks, with every index, statistics and checksums."""
-    return Writer(
-        cast(IO[bytes], file),
-        chunk_size=chunk_bytes,
-        compression=CompressionType.ZSTD if compressed else CompressionType.NONE,
-        index_types=IndexType.ALL,
-        use_statistics=True,
-        use_summary_offsets=True,
-    )
 
 
 def bag_file_name(name: str) -> str:
@@ -90,7 +76,7 @@ class BagWriter:
         self._hash = MessagesHash()
         self._file = DiskFile(folder / self._file_name, sync_s, reserve_bytes)
         try:
-            self._writer = mcap_writer(self._file, chunk_bytes)
+            self._writer = McapStream(self._file, chunk_bytes)
             self._writer.start(profile=PROFILE, library="learned_arm")
             self._describe()
             self._writer.flush()
@@ -143,7 +129,7 @@ class BagWriter:
                 "message too large", where=topic, got=f"{len(data)} bytes", allowed=f"{LARGEST_MESSAGE_BYTES} bytes"
             )
         known, channel = self._topics[topic]
-        self._writer.add_message(channel, log_time_ns, data, publish_time_ns, sequence=0)
+        self._writer.add_message(channel, log_time_ns, data, publish_time_ns)
         self._hash.add(topic, known.type, log_time_ns, publish_time_ns, data)
         self._counts[topic] += 1
         self._start_ns = log_time_ns if self._start_ns is None else min(self._start_ns, log_time_ns)

@@ -18,12 +18,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
-from mcap.writer import Writer
+from mcap.writer import CompressionType, IndexType, Writer
 
 from data_recorder import mcap_records as mcap
 from data_recorder.bag_reader import BagReader, OpenedFile, messages_hash
-from data_recorder.bag_writer import bag_file_name, mcap_writer
+from data_recorder.bag_writer import CHUNK_BYTES, bag_file_name
 from data_recorder.disk_file import DiskFile
 from learned_arm.canonical import canonical_json
 from learned_arm.durable import sync_folder
@@ -54,6 +55,18 @@ class Compression:
         if self.before_bytes == self.after_bytes:
             return f"{self.after_bytes / 1e6:.1f} MB, compressed before  {self.folder}"
         return f"{self.before_bytes / 1e6:.1f} MB to {self.after_bytes / 1e6:.1f} MB  {self.folder}"
+
+
+def _writer(file: DiskFile) -> Writer:
+    """Writes records as the C++ tools expect them: in chunks, with every index, statistics and checksums."""
+    return Writer(
+        cast(IO[bytes], file),
+        chunk_size=CHUNK_BYTES,
+        compression=CompressionType.ZSTD,
+        index_types=IndexType.ALL,
+        use_statistics=True,
+        use_summary_offsets=True,
+    )
 
 
 def episodes_below(folders: Sequence[Path]) -> list[Path]:
@@ -132,7 +145,7 @@ def _write_compressed(source: Path, part: Path) -> None:
     target = DiskFile(part)
     try:
         with OpenedFile(source) as (file, size):
-            copy = _Copy(mcap_writer(target, compressed=True))
+            copy = _Copy(_writer(target))
             for opcode, content in mcap.data_records(file, size - len(mcap.MAGIC)):
                 copy.add(opcode, content)
             copy.finish()

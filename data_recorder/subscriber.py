@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
-from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
+from rclpy.event_handler import QoSSubscriptionEventType
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -45,6 +45,7 @@ class Subscriber:
     ) -> None:
         self._node, self._intake, self._selection, self._found = node, intake, selection, found
         self._publishers: dict[str, int] = {}
+        self._lost_events: dict[str, Any] = {}
         self.offers: dict[str, Topic] = {}
         self.unrecordable: dict[str, str] = {}
         self.transport_lost: Counter[str] = Counter()
@@ -52,11 +53,13 @@ class Subscriber:
     def begin(self) -> None:
         """An episode starts: count anew."""
         self._publishers.clear()
+        self._take_losses()
         self.transport_lost.clear()
         self.count_publishers()
 
     def count_publishers(self) -> dict[str, int]:
-        """By topic the most publishers since `begin`."""
+        """By topic the most publishers since `begin`; looks at what the transport lost as well."""
+        self._take_losses()
         for topic in self.offers:
             self._publishers[topic] = max(self._publishers.get(topic, 0), self._node.count_publishers(topic))
         return dict(self._publishers)
@@ -92,17 +95,17 @@ class Subscriber:
         self.offers[topic] = offer
         self._found(offer)
         subscription = self._intake.subscribe(topic, message_class, profile, latched)
-        self._listen_for_losses(topic, subscription)
+        kind = QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST
+        with subscription.handle:
+            self._lost_events[topic] = rclpy_implementation.EventHandle(subscription.handle, kind)
 
-    def _listen_for_losses(self, topic: str, subscription: Any) -> None:
-        # The intake takes the messages; only events of the subscription are left to the executor.
-        callbacks = SubscriptionEventCallbacks(message_lost=partial(self._on_lost, topic), use_default_callbacks=False)
-        group = self._node.default_callback_group
-        for handler in callbacks.create_event_handlers(group, subscription.handle, topic):
-            self._node.add_waitable(handler)
-
-    def _on_lost(self, topic: str, lost: QoSMessageLostInfo) -> None:
-        self.transport_lost[topic] += lost.total_count_change
+    def _take_losses(self) -> None:
+        # In an executor's wait set the event of a subscription wakes it for every message: it is looked at instead.
+        for topic, event in self._lost_events.items():
+            with event:
+                lost = event.take_event()
+            if lost is not None and lost.total_count_change > 0:
+                self.transport_lost[topic] += lost.total_count_change
 
 
 def _profile(message_type: str, offered: Iterable[QoSProfile]) -> tuple[QoSProfile, bool]:

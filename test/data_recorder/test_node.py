@@ -14,7 +14,6 @@ import pytest
 
 from data_recorder.bag_reader import BagMessage, BagReader, messages_hash
 from data_recorder.definitions import type_hash
-from data_recorder.recover import recover
 from learned_arm.episode import list_episodes, load_episode
 
 pytestmark = pytest.mark.ros
@@ -208,19 +207,6 @@ def test_sigterm_finishes_the_episode(recorder, publisher, driver: Driver, root:
     assert (episode.outcome, episode.reason) == ("failure", "recorder stopped")
     assert episode.folder is not None
     assert episode.messages >= 30 and episode.messages_hash == messages_hash(episode.folder)
-
-
-def test_sigkill_leaves_what_recover_can_finish(recorder, publisher, driver: Driver, root: Path) -> None:
-    name = driver.started()
-    # More than two seconds of the trickle, so that at least one chunk has been handed to the system.
-    driver.recorded(150)
-    recorder.popen.send_signal(signal.SIGKILL)
-    recorder.wait()
-    assert list_episodes(root) == []
-    report = recover(root / "pick_cube" / f"{name}.recording")
-    (episode,) = list_episodes(root)
-    assert report.folder == episode.folder and report.messages > 50
-    assert episode.initial_state is not None
 
 
 @pytest.mark.parametrize(

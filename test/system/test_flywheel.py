@@ -34,7 +34,8 @@ def test_the_scripted_expert_is_recorded_without_losing_a_message(recorded: list
     assert [each.outcome for each in recorded] == ["success"] * len(recorded)
     assert [each.lost for each in recorded] == [0] * len(recorded)
     for each in recorded:
-        assert load_episode(each.folder).uncounted == ()
+        # Every node publishes its own parameter events.
+        assert set(load_episode(each.folder).uncounted) <= {"/parameter_events"}
 
 
 def test_the_outcome_is_what_the_success_topic_said(recorded: list[Recorded], rollout: Path) -> None:
