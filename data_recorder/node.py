@@ -174,9 +174,8 @@ class RecorderNode(Node):
             self._publish_status()
 
     def _start(self) -> Answer:
-        now_ns = time.time_ns()
         episode_id = secrets.token_hex(16)
-        name = episode_name(now_ns, episode_id)
+        name = episode_name(time.time_ns(), episode_id)
         root, task = self._root, self._text("task")
         try:
             require_room(episode_folder(root, task, name))
@@ -185,6 +184,8 @@ class RecorderNode(Node):
             return Answer(False, str(error))
         self._discover()
         with self._intake.lock:
+            # Only now: what the intake's thread has delivered by here is from before the start.
+            now_ns = time.time_ns()
             self._intake.take(now_ns)
             against += self._watch.monitor.against_start(now_ns)
             answer = self._session.start(now_ns, name, list(filter(None, against)))
@@ -199,7 +200,7 @@ class RecorderNode(Node):
         pre_roll = self._pre_roll.take(now_ns)
         first_ns = min(pre_roll[0].received_ns, now_ns) if pre_roll else now_ns
         # What is latched and was received in the pre-roll is in it.
-        latched = [message for message in self._intake.latched() if message.received_ns < first_ns]
+        latched = [each for each in self._intake.latched() if not pre_roll or each.received_ns < first_ns]
         draft = Draft(
             id=episode_id,
             name=name,
@@ -224,8 +225,8 @@ class RecorderNode(Node):
         self._recording, self._starts_next = True, False
 
     def _end(self, verb: Verb, reason: str | None = None) -> Answer:
-        now_ns = time.time_ns()
         with self._intake.lock:
+            now_ns = time.time_ns()
             if self._recording:
                 self._intake.take(now_ns)
             answer = self._session.end(now_ns, verb, self._text("reason") if reason is None else reason)

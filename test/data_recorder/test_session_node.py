@@ -150,6 +150,27 @@ def test_a_session_at_the_desk(desk: Desk, root: Path, publisher) -> None:
     assert summary["tasks"]["pick_cube"]["target"] == 1
 
 
+def test_the_latched_state_in_force_is_in_every_episode(spawn, root: Path, publisher) -> None:
+    from std_msgs.msg import Float64MultiArray
+    from std_srvs.srv import Trigger
+
+    from demo_tools.flow.operator import Operator
+    from learned_arm.ros import qos
+
+    spawn.node("data_recorder.node", root=root, exclude_pattern="/robot_description")
+    with Operator(spawn.domain_id, lambda: None, success_topic=None) as operator:
+        state = operator._node.create_publisher(Float64MultiArray, "/sim/state", qos.latched())
+        # Often enough that one falls between any two steps of a start.
+        operator._node.create_timer(0.0005, lambda: state.publish(Float64MultiArray(data=[1.0, 2.0])))
+        operator.expect("/recorder_node", start=Trigger, failure=Trigger)
+        for _ in range(8):
+            operator.trigger("/recorder_node", "start", patience_s=20.0)
+            name = operator.trigger("/recorder_node", "failure")
+            operator.wait(lambda name=name: (root / "pick_cube" / name / "episode.json").is_file(), 20.0, name)
+    initial = [each.initial_state for each in list_episodes(root)]
+    assert len(initial) == 8 and all(each is None or each.sim_state is not None for each in initial)
+
+
 def test_a_nearly_full_disk_refuses_the_start_and_says_so(spawn, root: Path, publisher) -> None:
     from std_srvs.srv import Trigger
 
