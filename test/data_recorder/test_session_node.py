@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import time
@@ -150,25 +151,36 @@ def test_a_session_at_the_desk(desk: Desk, root: Path, publisher) -> None:
     assert summary["tasks"]["pick_cube"]["target"] == 1
 
 
-def test_the_latched_state_in_force_is_in_every_episode(spawn, root: Path, publisher) -> None:
+@pytest.mark.prove
+def test_a_latched_state_that_comes_while_an_episode_starts_is_in_it(spawn, root: Path, publisher) -> None:
     from std_msgs.msg import Float64MultiArray
     from std_srvs.srv import Trigger
 
     from demo_tools.flow.operator import Operator
     from learned_arm.ros import qos
 
-    spawn.node("data_recorder.node", root=root, exclude_pattern="/robot_description")
+    spawn.node("data_recorder.node", root=root)
+    rng = random.Random(1)
     with Operator(spawn.domain_id, lambda: None, success_topic=None) as operator:
         state = operator._node.create_publisher(Float64MultiArray, "/sim/state", qos.latched())
-        # Often enough that one falls between any two steps of a start.
-        operator._node.create_timer(0.0005, lambda: state.publish(Float64MultiArray(data=[1.0, 2.0])))
+        start = operator._node.create_client(Trigger, "/recorder_node/start")
         operator.expect("/recorder_node", start=Trigger, failure=Trigger)
-        for _ in range(8):
-            operator.trigger("/recorder_node", "start", patience_s=20.0)
+        operator.trigger("/recorder_node", "start", patience_s=20.0)
+        name = operator.trigger("/recorder_node", "failure")
+        for trial in range(25):
+            folder = root / "pick_cube" / name
+            operator.wait((folder / "episode.json").is_file, 20.0, name)
+            future = start.call_async(Trigger.Request())
+            # Somewhere between the request and its answer.
+            time.sleep(rng.uniform(0.0, 0.008))
+            state.publish(Float64MultiArray(data=[float(trial)]))
+            operator.wait(future.done, 20.0, "the start")
+            operator.spin_for(0.12)
             name = operator.trigger("/recorder_node", "failure")
-            operator.wait(lambda name=name: (root / "pick_cube" / name / "episode.json").is_file(), 20.0, name)
-    initial = [each.initial_state for each in list_episodes(root)]
-    assert len(initial) == 8 and all(each is None or each.sim_state is not None for each in initial)
+        operator.wait((root / "pick_cube" / name / "episode.json").is_file, 20.0, name)
+    begun = [each.initial_state for each in list_episodes(root)[1:]]
+    assert len(begun) == 25 and all(each is not None for each in begun)
+    assert [each.sim_state for each in begun if each is not None and each.sim_state is None] == []
 
 
 def test_a_nearly_full_disk_refuses_the_start_and_says_so(spawn, root: Path, publisher) -> None:
