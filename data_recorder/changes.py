@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from learned_arm.errors import LearnedArmError
-from learned_arm.provenance_diff import Row, compare, load_rules
+from learned_arm.provenance_diff import compare, load_rules, short
 from learned_arm.provenance_rules import Rules, Severity
 
 _MOST_LINES = 100
 _LONGEST_VALUE = 120
-_UNKNOWN = "(unknown:"
 
 
 def changes(provenance: Mapping[str, Any]) -> tuple[str, ...]:
@@ -25,21 +23,14 @@ def changes(provenance: Mapping[str, Any]) -> tuple[str, ...]:
         rows = compare(provenance["start"], provenance["end"], _rules())
     except (KeyError, LearnedArmError):
         return ()
-    told = [row for row in rows if row.severity >= Severity.S1 and not _is_unknown(row)]
+    told = [row for row in rows if row.severity >= Severity.S1 and not row.is_unknown]
     lines = [
-        f"{row.severity.name} {row.place}: {_short(row.before)} -> {_short(row.after)} ({row.reason})" for row in told
+        f"{row.severity.name} {row.place}: {short(row.before, _LONGEST_VALUE)} -> {short(row.after, _LONGEST_VALUE)} "
+        f"({row.reason})"
+        for row in told
     ]
     left = len(lines) - _MOST_LINES
     return (*lines[:_MOST_LINES], *([f"and {left} more"] if left > 0 else []))
-
-
-def _is_unknown(row: Row) -> bool:
-    return any(isinstance(each, str) and each.startswith(_UNKNOWN) for each in (row.before, row.after))
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 @cache

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from learned_arm.errors import LearnedArmError
+from learned_arm.software import prefixes
 
 _SEPARATOR = "=" * 80
 _TYPE = re.compile(r"([a-z][a-z0-9_]*)/msg/([A-Z][A-Za-z0-9]*)")
@@ -26,8 +26,7 @@ def split_type(message_type: str) -> tuple[str, str]:
 
 def message_folders() -> list[Path]:
     """Folders that may hold `<package>/msg`: share of every ament prefix, and of this Python (wheels)."""
-    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
-    return [Path(prefix) / "share" for prefix in dict.fromkeys(prefixes)]
+    return [prefix / "share" for prefix in prefixes(os.environ)]
 
 
 def schema_text(message_type: str, folders: Iterable[Path] | None = None) -> str:

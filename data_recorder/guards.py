@@ -28,12 +28,8 @@ class DiskGuard:
 
     reserve_bytes: int
 
-    def against_start(self, free_bytes: int) -> str:
-        """Why no episode may start, or ''."""
-        return self.why_end(free_bytes)
-
-    def why_end(self, free_bytes: int) -> str:
-        """Why the running episode must end, or ''."""
+    def objection(self, free_bytes: int) -> str:
+        """Why no episode may start, and why a running one must end, or ''."""
         if free_bytes >= self.reserve_bytes:
             return ""
         return f"disk nearly full: {free_bytes / 1e6:.0f} MB free, {self.reserve_bytes / 1e6:.0f} MB are kept free"

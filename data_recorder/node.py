@@ -179,7 +179,7 @@ class RecorderNode(Node):
         root, task = self._root, self._text("task")
         try:
             require_room(episode_folder(root, task, name))
-            against = [self._disk.against_start(_free_bytes(root))]
+            against = [self._disk.objection(_free_bytes(root))]
         except (LearnedArmError, OSError) as error:
             return Answer(False, str(error))
         self._discover()
@@ -299,7 +299,10 @@ class RecorderNode(Node):
     def _on_time(self) -> None:
         now_ns = time.time_ns()
         if self._recording:
-            reason = self._disk.why_end(_free_bytes(self._root)) or self._watch.idle.why_end(now_ns)
+            # What is watched changes on the intake's thread.
+            with self._intake.lock:
+                idle = self._watch.idle.why_end(now_ns)
+            reason = self._disk.objection(_free_bytes(self._root)) or idle
             if reason:
                 self.get_logger().warning(f"the episode ends: {reason}")
                 self._end(Verb.FAILURE, reason)
@@ -362,6 +365,9 @@ class RecorderNode(Node):
     def _publish_status(self) -> None:
         now_ns = time.time_ns()
         losses = self._scribe.losses(self._topics.count_publishers()) if self._recording else {}
+        with self._intake.lock:
+            streams = self._watch.monitor.look(now_ns)
+            idle = self._watch.idle.warning(now_ns) if self._recording else ""
         standing = Standing(
             session=self._session,
             now_ns=now_ns,
@@ -374,8 +380,8 @@ class RecorderNode(Node):
             topics=len(self._topics.offers),
             unrecordable=tuple(self._topics.unrecordable),
             interventions=self._scribe.interventions,
-            streams=self._watch.monitor.look(now_ns),
-            idle=self._watch.idle.warning(now_ns) if self._recording else "",
+            streams=streams,
+            idle=idle,
             free_bytes=_free_bytes(self._root),
             waits_for=self._waits_for,
             left=self._log.left(self._text("task")) if self._log is not None else None,

@@ -337,7 +337,7 @@ def _initial_state(value: Any, where: str) -> InitialState:
         positions_rad={joint: _FINITE(each, f"{where}.positions_rad.{joint}") for joint, each in positions.items()},
         sim_state=section.take("sim_state", _or_none(_state_vector)),
         images={
-            checked.name(camera, f"{where}.images"): checked.text(file, f"{where}.images.{camera}")
+            checked.name(camera, f"{where}.images"): _file_name(file, f"{where}.images.{camera}")
             for camera, file in section.take("images", checked.free_mapping, {}).items()
         },
     )
@@ -361,6 +361,14 @@ def _id(value: Any, where: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{32}", value):
         raise LearnedArmError("not an episode id", where=where, got=value, allowed="32 lower-case hex digits")
     return value
+
+
+def _file_name(value: Any, where: str) -> str:
+    """A file beside `episode.json`, and nowhere else."""
+    name = checked.text(value, where)
+    if name != Path(name).name or name == "..":
+        raise LearnedArmError("not the name of a file", where=where, got=name, allowed="a file in the episode's folder")
+    return name
 
 
 def _any_text(value: Any, where: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,11 @@ from learned_arm.provenance_facts import (
 )
 from learned_arm.provenance_rules import SEPARATOR, Rules, Severity, load_rules
 
-__all__ = ["ABSENT", "Row", "compare", "load_rules", "not_compared", "worst"]
+__all__ = ["ABSENT", "Row", "compare", "load_rules", "not_compared", "short", "worst"]
 
 ABSENT = "(absent)"
+_UNKNOWN = "(unknown: "
+_LONGEST, _HASH_DIGITS = 44, 64
 # Below these keys a name that one side lacks was never asked for by it: its snapshot is older, or was cut off.
 _ASKED_FOR = ((), ("software",))
 _DEEPEST = 24
@@ -52,6 +55,11 @@ class Row:
         """The path as text."""
         return SEPARATOR.join(self.path)
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it only says that one side does not know."""
+        return any(isinstance(each, str) and each.startswith(_UNKNOWN) for each in (self.before, self.after))
+
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any], rules: Rules) -> list[Row]:
     """The changes from one snapshot to another, the worst first, then by path.
@@ -73,6 +81,15 @@ def not_compared(before: Mapping[str, Any], after: Mapping[str, Any], rules: Rul
     neither = {name: NOT_CAPTURED.reason for name in everything if name not in first and name not in second}
     neither.pop("episode", None)
     return dict(sorted({**neither, **dict(_unknown((), first, second))}.items()))
+
+
+def short(value: Any, longest: int = _LONGEST) -> str:
+    """A value on part of a line: hashes by their first digits, the rest cut."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) == _HASH_DIGITS and set(text) <= set("0123456789abcdef"):
+        return text[:12]
+    text = " ".join(text.split())
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def worst(rows: list[Row]) -> Severity:
@@ -151,4 +168,4 @@ def _has_mappings(value: Any) -> bool:
 
 
 def _shown(value: Any) -> Any:
-    return f"(unknown: {value.reason})" if isinstance(value, Unknown) else value
+    return f"{_UNKNOWN}{value.reason})" if isinstance(value, Unknown) else value

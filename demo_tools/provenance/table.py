@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from learned_arm.provenance_diff import ABSENT, Row
+from learned_arm.provenance_diff import ABSENT, Row, short
 from learned_arm.provenance_rules import Severity
-
-_LONGEST = 44
-_HASH_DIGITS = 64
 
 
 def table(rows: Sequence[Row], open_questions: Mapping[str, str], lowest: Severity = Severity.S0) -> str:
@@ -46,15 +42,6 @@ def rows_as_json(rows: Sequence[Row], open_questions: Mapping[str, str], lowest:
         if row.severity >= lowest
     ]
     return json.dumps({"changes": listed, "not_compared": dict(open_questions)}, indent=2, ensure_ascii=False)
-
-
-def short(value: Any) -> str:
-    """A value on part of a line: hashes by their first digits, the rest cut."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if len(text) == _HASH_DIGITS and set(text) <= set("0123456789abcdef"):
-        return text[:12]
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _totals(rows: Sequence[Row]) -> str:

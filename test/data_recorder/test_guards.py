@@ -64,7 +64,7 @@ def test_what_was_before_the_episode_does_not_count_and_zero_means_never(joint_s
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
 def test_a_reserve_of_the_disk_is_never_touched(reserve: int, free: int) -> None:
     guard = DiskGuard(reserve)
-    assert bool(guard.why_end(free)) == bool(guard.against_start(free)) == (free < reserve)
+    assert bool(guard.objection(free)) == (free < reserve)
 
 
 @given(
