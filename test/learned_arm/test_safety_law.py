@@ -78,19 +78,9 @@ EXAMPLE = st.tuples(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(KINDS), 
 
 @pytest.mark.slow
 @given(EXAMPLE)
-@settings(max_examples=5_000)
-def test_no_published_command_violates_a_limit(example: tuple[int, list[str]]) -> None:
-    keeps_every_limit(*example)
-
-
-@pytest.mark.prove
-@given(EXAMPLE)
 @settings(max_examples=20_000)
-def test_no_published_command_violates_a_limit_in_twenty_thousand(example: tuple[int, list[str]]) -> None:
-    keeps_every_limit(*example)
-
-
-def keeps_every_limit(seed: int, kinds: list[str]) -> None:
+def test_no_published_command_violates_a_limit(example: tuple[int, list[str]]) -> None:
+    seed, kinds = example
     random = np.random.default_rng(seed)
     safety = random_filter(random)
     start_viable(safety, random)

@@ -23,7 +23,7 @@ def test_every_delay_is_tried_with_and_without_compensation() -> None:
 
 
 @pytest.mark.ros
-@pytest.mark.slow
+@pytest.mark.prove
 def test_a_policy_that_learned_nothing_fails_under_every_condition(tmp_path: Path) -> None:
     write_policy(tmp_path / "policy.onnx", load_contract("pick_cube"))
     told: list[str] = []
