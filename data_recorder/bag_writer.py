@@ -71,6 +71,7 @@ class BagWriter:
         self._topics: dict[str, tuple[Topic, int]] = {}
         self._schemas: dict[str, int] = {}
         self._counts: dict[str, int] = {}
+        self._largest_bytes = 0
         self._start_ns: int | None = None
         self._end_ns = 0
         self._hash = MessagesHash()
@@ -128,12 +129,20 @@ class BagWriter:
             raise LearnedArmError(
                 "message too large", where=topic, got=f"{len(data)} bytes", allowed=f"{LARGEST_MESSAGE_BYTES} bytes"
             )
+        if len(data) > self._largest_bytes:
+            # When the disk is found full, the chunk that was on its way holds it.
+            self._file.spare(len(data) - self._largest_bytes)
+            self._largest_bytes = len(data)
         known, channel = self._topics[topic]
         self._writer.add_message(channel, log_time_ns, data, publish_time_ns)
         self._hash.add(topic, known.type, log_time_ns, publish_time_ns, data)
         self._counts[topic] += 1
         self._start_ns = log_time_ns if self._start_ns is None else min(self._start_ns, log_time_ns)
         self._end_ns = max(self._end_ns, log_time_ns)
+
+    def spare(self, more_bytes: int) -> None:
+        """Keep more room free for what is written beside the bag at its end."""
+        self._file.spare(more_bytes)
 
     def flush(self) -> None:
         """Hand what was written to the operating system, where a killed process no longer loses it."""

@@ -40,6 +40,7 @@ class DiskFile:
     def __init__(self, path: Path, sync_s: float | None = None, reserve_bytes: int = 0) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         self._position = 0
+        self._spare_bytes = 0
         self._full: OSError | None = None
         self._failure: OSError | None = None
         self._reserve: Reserve | None = None
@@ -61,6 +62,10 @@ class DiskFile:
     def full(self) -> OSError | None:
         """Why the file should be finished now: the disk is full, and only the spare room is left."""
         return self._full
+
+    def spare(self, more_bytes: int) -> None:
+        """Keep more room free for the end, from the next time on that the file is put on the disk."""
+        self._spare_bytes += more_bytes
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Write all of it; on a full disk into the spare room.
@@ -132,7 +137,7 @@ class DiskFile:
                 return
             with self._lock:
                 if self._reserve is not None and self._full is None:
-                    self._full = self._reserve.grow(self._position // _BYTES_A_SPARE_BYTE)
+                    self._full = self._reserve.grow(self._position // _BYTES_A_SPARE_BYTE + self._spare_bytes)
 
 
 class Reserve:

@@ -129,11 +129,14 @@ class EpisodeWriter:
         """Write messages in the order of their receive stamps.
 
         A latched message received before the bag begins is logged at its beginning: it was in force then. Where the
-        episode began is what was measured from its start on, not in the pre-roll.
+        episode began is what was measured from its start on, not in the pre-roll. On a full disk the episode ends with
+        the message that was found too much: what comes behind it is not in it.
         """
         start_ns, first_ns, last_ns = self.draft.start_ns, self.draft.first_ns, self.last_ns
         initial = self._initial
         for message in messages:
+            if self._bag.full is not None:
+                break
             last_ns = max(message.received_ns, first_ns)
             topic = message.topic
             self._bag.write(topic, message.data, last_ns, message.source_ns)
@@ -141,7 +144,7 @@ class EpisodeWriter:
             if topic == SENT:
                 self.takeovers.add(message.data)
             elif topic in initial.wanted and (last_ns >= start_ns or topic == SIM_STATE):
-                initial.add(topic, message.data)
+                self._bag.spare(initial.add(topic, message.data))
         self.last_ns = last_ns
         if last_ns - self._flushed_ns >= _FLUSH_NS:
             self._bag.flush()

@@ -45,13 +45,21 @@ class InitialStateCapture:
         """Whether every joint's position is known."""
         return len(self._positions) == len(self._joints)
 
-    def add(self, topic: str, data: bytes) -> None:
-        """Look at one message; one that cannot be read, or is huge, is passed over, and stays in the bag."""
-        if topic in self._cameras:
-            if len(data) <= _LARGEST_IMAGE_BYTES:
-                self._raw_images.setdefault(topic, data)
-                self.wanted -= {topic}
-            return
+    def add(self, topic: str, data: bytes) -> int:
+        """Look at one message; one that cannot be read, or is huge, is passed over, and stays in the bag.
+
+        Returns:
+            At most how many bytes `save_images` will write of it.
+        """
+        if topic not in self._cameras:
+            self._add_state(topic, data)
+        elif len(data) <= _LARGEST_IMAGE_BYTES and topic not in self._raw_images:
+            self._raw_images[topic] = data
+            self.wanted -= {topic}
+            return len(data)
+        return 0
+
+    def _add_state(self, topic: str, data: bytes) -> None:
         if self.complete:
             self.wanted -= self._topics | {SIM_STATE}
         if self.complete or len(data) > _LARGEST_BYTES:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image
 
 from data_recorder.bag_reader import messages_hash
 from data_recorder.disk_file import RESERVE_BYTES, DiskFile, Reserve, require_room
@@ -49,23 +52,44 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def test_what_was_kept_free_is_enough_for_the_end(small_disk: Path, draft: Draft) -> None:
+@pytest.mark.parametrize("batch", [1, 50])
+def test_what_was_kept_free_is_enough_for_the_end(small_disk: Path, draft: Draft, batch: int) -> None:
     writer = EpisodeWriter(small_disk, draft, CONTRACT, ("string data\n", ""))
     writer.add_provenance("start", {"python": "3"})
     writer.add_topic(Topic(SIM_STATE, "std_msgs/msg/Float64MultiArray", "float64[] data\n"))
-    data, sent = string_message(os.urandom(300_000)), 0
+    data, stamp_ns = string_message(os.urandom(300_000)), draft.start_ns
     while writer.full is None:
-        stamp_ns = draft.start_ns + sent * 1_000_000
-        writer.write([Received(stamp_ns, SIM_STATE, data, stamp_ns, sent)])
-        sent += 1
-        assert sent * len(data) < MOUNTED_BYTES
+        messages = [Received(stamp_ns + each, SIM_STATE, data, stamp_ns, stamp_ns + each) for each in range(batch)]
+        writer.write(messages)
+        stamp_ns += batch
+        assert stamp_ns - draft.start_ns < 2 * MOUNTED_BYTES // len(data)
     assert "No space left" in str(writer.full)
     episode = writer.finish("failure", "full", "", writer.last_ns, {}, {}, {})
     assert episode.folder is not None and load_episode(episode.folder) == episode
-    # Not one message that was written is missing.
-    assert episode.streams[SIM_STATE].messages == sent
+    # Not one message up to its end is missing.
+    assert episode.streams[SIM_STATE].messages == episode.end_ns - draft.start_ns + 1
     assert episode.messages_hash == messages_hash(episode.folder)
     assert free_bytes(small_disk) > RESERVE_BYTES // 2
+
+
+def test_room_is_kept_for_large_images_and_what_is_written_of_them(small_disk: Path, draft: Draft) -> None:
+    topic = next(iter(CONTRACT.cameras.values())).topic
+    writer = EpisodeWriter(small_disk, draft, CONTRACT)
+    writer.add_topic(Topic(topic, "sensor_msgs/msg/Image", "uint8[] data\n"))
+    size = 1440, 1920
+    image = Image(height=size[0], width=size[1], encoding="rgb8", step=3 * size[1])
+    image.data.frombytes(os.urandom(3 * size[0] * size[1]))
+    data, stamp_ns = serialize_message(image), draft.start_ns
+    writer.write([Received(stamp_ns, topic, data, stamp_ns, 0)])
+    deadline_s = time.monotonic() + 10.0
+    while free_bytes(small_disk) > MOUNTED_BYTES - 2.5 * len(data) - RESERVE_BYTES:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    while writer.full is None:
+        stamp_ns += 1
+        writer.write([Received(stamp_ns, topic, data, stamp_ns, stamp_ns - draft.start_ns)])
+    episode = writer.finish("failure", "full", "", writer.last_ns, {}, {}, {})
+    assert episode.folder is not None and (episode.folder / "initial_front.png").stat().st_size > 0.9 * len(data)
 
 
 def test_without_room_for_its_end_no_episode_is_begun(small_disk: Path, draft: Draft) -> None:
