@@ -64,8 +64,10 @@ class DiskFile:
         return self._full
 
     def spare(self, more_bytes: int) -> None:
-        """Keep more room free for the end, from the next time on that the file is put on the disk."""
-        self._spare_bytes += more_bytes
+        """Keep more room free for the end; without it the disk is full."""
+        if more_bytes > 0:
+            self._spare_bytes += more_bytes
+            self._grow_reserve()
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Write all of it; on a full disk into the spare room.
@@ -135,9 +137,12 @@ class DiskFile:
             except OSError as error:
                 self._failure = error
                 return
-            with self._lock:
-                if self._reserve is not None and self._full is None:
-                    self._full = self._reserve.grow(self._position // _BYTES_A_SPARE_BYTE + self._spare_bytes)
+            self._grow_reserve()
+
+    def _grow_reserve(self) -> None:
+        with self._lock:
+            if self._reserve is not None and self._full is None:
+                self._full = self._reserve.grow(self._position // _BYTES_A_SPARE_BYTE + self._spare_bytes)
 
 
 class Reserve:
