@@ -1,14 +1,15 @@
 """From a camera's publish to the timeline accepted by the door, against what no code could do without.
 
 The policy's way: picture -> `policy_node` -> targets -> `arm_node`, until it has accepted them. The floor has the same
-hops, of a picture and of a small message, with nothing done at the stations: picture -> echo node -> small message ->
-relay, until it has come. To it the ONNX Runtime call and one cv2.resize a camera are added, measured alone. Both ways
-begin with the publish of the last picture of a tick; CLOCK_MONOTONIC, the same in every process, is read at their ends.
-What follows is told apart: `camera_to_command_ms` also holds the control step and the command's hop to the driver.
+hops, of a picture and of a small message, and between them one cv2.resize a camera and one bare ONNX Runtime call:
+picture -> echo node -> small message -> relay, until it has come. It does them where the policy does, between the
+hops, with the caches as they are there. Both ways begin with the publish of the last picture of a tick;
+CLOCK_MONOTONIC, the same in every process, is read at their ends. What follows is told apart: `camera_to_command_ms`
+also holds the control step and the command's hop to the driver.
 
-Everything is measured side by side in one run: within each camera period pictures go to the echo node, others to the
-policy node, and model and resize run alone in between, at the pace and with the cold caches of real work. Every process
-is pinned: the desk, which plays cameras and driver, relay and door to one CPU, echo and policy node to another.
+Both are measured side by side in one run: within each camera period pictures go to the echo node, others to the policy
+node. Every process is pinned: the desk, which plays cameras and driver, relay and door to one CPU, echo and policy node
+to another.
 
 Both nodes work in lock-step, where they answer as soon as everything is there: the wait for the next tick of a grid
 depends on the phase of the camera, not on the code, and is no part of the figure. `benchmarks.tick_wait` measures the
@@ -36,7 +37,6 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray, Header
 from std_srvs.srv import SetBool
 
-from benchmarks.alone import Alone
 from benchmarks.policy_model import write_policy
 from benchmarks.processes import CpuMeter, Processes, join_domain, own_domain
 from benchmarks.result import Result, spread
@@ -55,8 +55,9 @@ FRAMES = 400
 MEDIAN_BAR, P99_BAR = 1.15, 1.5
 CASES = {1: "one_camera", 2: "two_cameras"}
 _START_S = 30.0
+_ACCEPTED, _TIMES = "accepted.json", "times.json"
 # Within a camera period. Joint states come well before the picture, as they do where they come every few milliseconds.
-_JOINTS_AT_S, _POLICY_AT_S, _ALONE_AT_S = 0.009, 0.012, 0.026
+_JOINTS_AT_S, _POLICY_AT_S = 0.012, 0.016
 
 
 def bench_contract(cameras: int = 1) -> Contract:
@@ -151,10 +152,11 @@ def measure(frames: int = FRAMES) -> Result:
     domain = own_domain()
     join_domain(domain)
     allowed = os.sched_getaffinity(0)
-    desk_cpu, _ = cpus()
-    os.sched_setaffinity(0, {desk_cpu})
+    # Read now: of the desk, once it is pinned, only its own is known, and its children inherit that.
+    pair = cpus()
+    os.sched_setaffinity(0, {pair[0]})
     try:
-        cases = {name: _measure_case(domain, cameras, frames) for cameras, name in CASES.items()}
+        cases = {name: _measure_case(domain, cameras, frames, pair) for cameras, name in CASES.items()}
     finally:
         os.sched_setaffinity(0, allowed)
     wait = wait_for_tick_ms(domain, max(frames // 2, 20))
@@ -173,33 +175,33 @@ def measure(frames: int = FRAMES) -> Result:
             "wait_for_control_tick_ms": wait,
             "pictures": frames,
             "camera": f"{WIDTH}x{HEIGHT} rgb8 at {RATE_HZ} Hz",
-            "cpus": cpus(),
+            "cpus": pair,
         },
     )
 
 
-def _measure_case(domain: int, cameras: int, frames: int) -> dict[str, Any]:
+def _measure_case(domain: int, cameras: int, frames: int, pair: tuple[int, int]) -> dict[str, Any]:
     contract = bench_contract(cameras)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         model, contract_path = folder / "policy.onnx", folder / "contract.yaml"
         write_json(contract_path, contract.canonical())
         write_policy(model, contract)
-        alone = Alone(model, contract)
         with Processes(domain, folder) as processes:
-            pids = _start(processes, model, contract_path, folder / "accepted.json", cameras)
+            pids = _start(processes, folder, model, contract_path, pair)
             rclpy.init(args=[])
             desk = Desk(contract)
             executor = SingleThreadedExecutor()
             executor.add_node(desk)
             try:
-                shares = _drive(desk, executor, alone, contract.period_ns, frames, pids, processes)
+                shares = _drive(desk, executor, contract.period_ns, frames, pids, processes)
             finally:
                 executor.shutdown()
                 desk.destroy_node()
                 rclpy.try_shutdown()
-        accepted_ns = {int(stamp): at_ns for stamp, at_ns in read_json(folder / "accepted.json").items()}
-    return _case(desk, alone, accepted_ns, frames) | {"share_of_a_core": shares}
+        accepted_ns = {int(stamp): at_ns for stamp, at_ns in read_json(folder / _ACCEPTED).items()}
+        bare_ms = np.array(read_json(folder / _TIMES))
+    return _case(desk, bare_ms, accepted_ns, frames) | {"share_of_a_core": shares}
 
 
 def since_ms(sent_ns: Mapping[int, int], came_ns: Mapping[int, int]) -> np.ndarray:
@@ -207,16 +209,19 @@ def since_ms(sent_ns: Mapping[int, int], came_ns: Mapping[int, int]) -> np.ndarr
     return np.array([(came_ns[stamp] - at_ns) / 1e6 for stamp, at_ns in sent_ns.items() if stamp in came_ns])
 
 
-def _start(processes: Processes, model: Path, contract: Path, accepted: Path, cameras: int) -> dict[str, int]:
+def _start(
+    processes: Processes, folder: Path, model: Path, contract: Path, pair: tuple[int, int]
+) -> dict[str, int]:
     """Both ways, each stage of one beside the same stage of the other; returns the ids of what is measured."""
-    desk_cpu, policy_cpu = cpus()
+    desk_cpu, policy_cpu = pair
     ros = ("--ros-args", "-p")
-    processes.start("benchmarks.echo_node", *ros, f"cameras:={cameras}", cpu=policy_cpu)
+    bare = (f"model:={model}", "-p", f"contract:={contract}", "-p", f"times:={folder / _TIMES}")
+    processes.start("benchmarks.echo_node", *ros, *bare, cpu=policy_cpu)
     processes.start("benchmarks.relay_node", cpu=desk_cpu)
     lock_step = ("-p", "use_sim_time:=true")
     door = processes.start(
         "benchmarks.timed_door",
-        *(*ros, f"contract:={contract}", "-p", f"accepted:={accepted}", *lock_step),
+        *(*ros, f"contract:={contract}", "-p", f"accepted:={folder / _ACCEPTED}", *lock_step),
         cpu=desk_cpu,
     )
     policy = processes.start(
@@ -230,7 +235,6 @@ def _start(processes: Processes, model: Path, contract: Path, accepted: Path, ca
 def _drive(
     desk: Desk,
     executor: SingleThreadedExecutor,
-    alone: Alone,
     period_ns: int,
     frames: int,
     pids: dict[str, int],
@@ -259,8 +263,6 @@ def _drive(
         desk.show_policy(stamp_ns)
         if not desk.engaged:
             desk.ask_to_engage()
-        spin_until(next_s + _ALONE_AT_S)
-        alone.run()
         next_s += period_ns / 1e9
         spin_until(next_s)
         tick += 1
@@ -268,27 +270,23 @@ def _drive(
         if measured == 0 and not meters:
             meters = {name: CpuMeter(pid) for name, pid in pids.items()}
             desk.forget()
-            alone.forget()
     spin_until(next_s + 0.2)
     return {name: round(meter.share(), 3) for name, meter in meters.items()}
 
 
-def _case(desk: Desk, alone: Alone, accepted_ns: Mapping[int, int], frames: int) -> dict[str, Any]:
+def _case(desk: Desk, bare_ms: np.ndarray, accepted_ns: Mapping[int, int], frames: int) -> dict[str, Any]:
     echo_ms, policy_ms = since_ms(desk.sent_ns["echo"], desk.relayed_ns), since_ms(desk.sent_ns["policy"], accepted_ns)
     if min(len(policy_ms), len(echo_ms)) < frames / 2:
         got = f"policy {len(policy_ms)}, echo {len(echo_ms)} of {frames}"
         raise LearnedArmError("most pictures went unanswered", got=got)
-    model_ms, resize_ms = np.array(alone.model_ms), np.array(alone.resize_ms)
-    count = min(len(echo_ms), len(model_ms))
-    floor, got = spread(echo_ms[:count] + model_ms[:count] + resize_ms[:count]), spread(policy_ms)
+    floor, got = spread(echo_ms), spread(policy_ms)
     return {
         "ratio_p50": round(got["p50"] / floor["p50"], 3),
         "ratio_p99": round(got["p99"] / floor["p99"], 3),
         "camera_to_accepted_ms": got,
         "floor_ms": floor,
-        "echo_and_relay_ms": spread(echo_ms),
-        "onnxruntime_ms": spread(model_ms),
-        "resize_ms": spread(resize_ms),
+        "floor_resize_ms": spread(bare_ms[-frames:, 0]),
+        "floor_onnxruntime_ms": spread(bare_ms[-frames:, 1]),
         "camera_to_command_ms": spread(since_ms(desk.sent_ns["policy"], desk.commanded_ns)),
         "answered": len(policy_ms),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,11 @@ from learned_arm.errors import LearnedArmError
 
 _LITTLE_ENDIAN = b"\x00\x01"
 _MOST_POINTS = 100_000
+# Larger trajectories are rare, and are read point by point.
+_MOST_POINTS_AT_ONCE, _MOST_JOINTS_AT_ONCE = 64, 64
+# By the size of a message the bytes of its frame and names, and what they say: streams are few, and keep theirs.
+_LABELS: dict[int, tuple[bytes, tuple[str, tuple[str, ...]]]] = {}
+_MOST_LABELS, _LONGEST_LABELS = 64, 4096
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,18 @@ class TrajectoryView:
     names: tuple[str, ...]
     time_from_start_ns: NDArray[np.int64]
     positions: NDArray[np.float64]
+
+
+@lru_cache(maxsize=64)
+def trajectory_points(count: int, joints: int) -> struct.Struct:
+    """Points of a JointTrajectory with positions only, one behind the other, from the first's positions on.
+
+    Each is its positions, three empty sequences (velocities, accelerations, effort), seconds, nanoseconds, and the
+    number of the next one's positions. A point is 4 bytes more than a multiple of 8, so that nothing is filled up
+    between them; what stands before the first one's positions is the caller's.
+    """
+    point = f"{joints}d3IiI"
+    return struct.Struct("<" + "I".join([point] * count))
 
 
 class Reader:
@@ -93,6 +111,20 @@ class Reader:
         """A sequence of strings."""
         return tuple(self.text() for _ in range(self._count(4)))
 
+    def labels(self) -> tuple[str, tuple[str, ...]]:
+        """The frame_id and the sequence of names behind it, which are the same in every message of a stream."""
+        start, size = self._at, len(self._raw)
+        known = _LABELS.get(size)
+        if known is not None and self._raw[start : start + len(known[0])] == known[0]:
+            self._at = start + len(known[0])
+            return known[1]
+        found = self.text(), self.texts()
+        if self._at - start <= _LONGEST_LABELS:
+            if len(_LABELS) >= _MOST_LABELS:
+                _LABELS.clear()
+            _LABELS[size] = bytes(self._raw[start : self._at]), found
+        return found
+
     def floats(self) -> NDArray[np.float64]:
         """A sequence of float64, copied."""
         count = self._count(8)
@@ -100,6 +132,25 @@ class Reader:
             return np.empty(0)
         start = self._take(8 * count, 8)
         return np.frombuffer(self._raw, "<f8", count, start).astype(np.float64)
+
+    def points(self, count: int, joints: int) -> tuple[list[int], list[tuple[float, ...]]] | None:
+        """Times and positions of so many points at once; None, and nothing is taken, unless those are all they have."""
+        if not (0 < count <= _MOST_POINTS_AT_ONCE and 0 < joints <= _MOST_JOINTS_AT_ONCE):
+            return None
+        kind = trajectory_points(count, joints)
+        first = self._at + (-(self._at - 4)) % 4
+        start = first + 4 + (-first) % 8
+        if start + kind.size > len(self._raw):
+            return None
+        values = struct.unpack_from("<I", self._raw, first) + kind.unpack_from(self._raw, start)
+        times, positions, size = [], [], joints + 6
+        for at in range(0, len(values), size):
+            if values[at] != joints or any(values[at + joints + 1 : at + joints + 4]):
+                return None
+            positions.append(values[at + 1 : at + joints + 1])
+            times.append(values[at + size - 2] * 1_000_000_000 + values[at + size - 1])
+        self._at = start + kind.size
+        return times, positions
 
     def view(self) -> memoryview:
         """A sequence of uint8, not copied."""
@@ -137,8 +188,8 @@ def read_image(raw: bytes | memoryview) -> ImageView:
 def read_joint_state(raw: bytes | memoryview) -> JointStateView:
     """Read a sensor_msgs/msg/JointState."""
     reader = Reader(raw)
-    stamp_ns, frame_id = reader.stamp_ns(), reader.text()
-    return JointStateView(stamp_ns, reader.texts(), reader.floats(), reader.floats(), reader.floats(), frame_id)
+    stamp_ns, (frame_id, names) = reader.stamp_ns(), reader.labels()
+    return JointStateView(stamp_ns, names, reader.floats(), reader.floats(), reader.floats(), frame_id)
 
 
 def read_joint_trajectory(raw: bytes | memoryview) -> TrajectoryView:
@@ -148,11 +199,13 @@ def read_joint_trajectory(raw: bytes | memoryview) -> TrajectoryView:
         LearnedArmError: A point has another number of positions than there are joints.
     """
     reader = Reader(raw)
-    stamp_ns, _ = reader.stamp_ns(), reader.text()
-    names = reader.texts()
+    stamp_ns, (_, names) = reader.stamp_ns(), reader.labels()
     count = reader.unsigned()
     if count > _MOST_POINTS:
         raise LearnedArmError("too many trajectory points", got=count, allowed=f"[0, {_MOST_POINTS}]")
+    points = reader.points(count, len(names))
+    if points is not None:
+        return TrajectoryView(stamp_ns, names, np.array(points[0], np.int64), np.array(points[1], np.float64))
     positions, times = [], []
     for _ in range(count):
         point = reader.floats()

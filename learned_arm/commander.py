@@ -287,7 +287,7 @@ class Commander:
             self._timeline = None
             return
         order = self._target_orders[source]
-        positions = np.stack([order.positions(view.names, point) for point in view.positions])
+        positions = order.positions(view.names, view.positions)
         timeline = Timeline(view.stamp_ns + view.time_from_start_ns, positions)
         lead_ns = timeline.end_ns - now_ns
         if not 0 <= lead_ns <= _LONGEST_TIMELINE_NS:

@@ -44,7 +44,7 @@ class Active:
         else:
             self.pacer = RealTimePacer(loop.contract.period_ns, self._settled_ns, time.monotonic_ns)
         self.answering = Answering(node, loop, self.pacer, lambda: door.holds, not lock_step)
-        self.intake = Intake(node, loop, lock_step, self.pacer.poke, self.answering.distrust)
+        self.intake = Intake(node, loop, lock_step, self.answering.arrived, self.answering.distrust)
         on_engage: Any = self._on_engage  # rclpy takes coroutines too
         self._services = [
             node.create_service(SetBool, "~/engage", on_engage, callback_group=door.group),
@@ -90,6 +90,7 @@ class Active:
         words = await self._door.engage()
         self._loop.begin(ENGAGE)
         self.pacer.begin(first_tick_ns(words))
+        self.answering.arrived()
         return words
 
     async def _disengage(self) -> str:

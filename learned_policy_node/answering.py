@@ -1,4 +1,8 @@
-"""The thread that answers ticks: one message to the door for each, and what the policy saw beside it."""
+"""Answers ticks: one message to the door for each, and what the policy saw beside it.
+
+In real time a thread of its own does, which sleeps from tick to tick. In lock-step the one that takes messages does,
+with the last one that a tick waited for: handing over to another thread would only take time.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ class Answering:
         loop: Steps the policy.
         pacer: Gives out ticks.
         holds: Whether the lease is held.
-        real_time: Whether streams that stopped arriving are refused.
+        real_time: Whether ticks follow the clock, and streams that stopped arriving are refused.
     """
 
     def __init__(
@@ -45,15 +49,23 @@ class Answering:
         self._node, self._loop, self._pacer, self._holds, self._real_time = node, loop, pacer, holds, real_time
         self._targets = node.create_publisher(JointTrajectory, f"/arm/{SOURCE}/targets", qos.small())
         self._ticks = node.create_publisher(JointState, "~/ticks", qos.small())
-        self._thread = threading.Thread(target=self._work, name="schedule", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._work, name="schedule", daemon=True) if real_time else None
+        if self._thread is not None:
+            self._thread.start()
 
     def close(self) -> None:
         """End the thread, whose pacer must be closed."""
-        self._thread.join(_JOIN_S)
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
         self._loop.close()
         for publisher in (self._targets, self._ticks):
             self._node.destroy_publisher(publisher)
+
+    def arrived(self) -> None:
+        """Something came that a tick may wait for; in real time none does."""
+        if self._thread is None:
+            while (tick_ns := self._pacer.take()) is not None:
+                self._answer(tick_ns)
 
     def _work(self) -> None:
         while True:

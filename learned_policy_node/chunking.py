@@ -7,7 +7,6 @@ can.
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +18,7 @@ from learned_arm.timeline import Timeline
 NEWEST_FIRST = "newest_first"
 OLDEST_FIRST = "oldest_first"
 ORDERS = (NEWEST_FIRST, OLDEST_FIRST)
+_NO_SLOT = -(2**62)
 
 
 class Chunker(Protocol):
@@ -72,61 +72,94 @@ class TemporalEnsemble:
         if order not in ORDERS:
             raise LearnedArmError("unknown order of the ensemble", got=order, allowed=list(ORDERS))
         self.period_ns, self.decay, self.order = period_ns, decay, order
-        self._chunks: deque[tuple[int, Timeline]] = deque()
+        self.reset()
 
     def needs_chunk(self, tick_ns: int) -> bool:
         """Always: every tick adds a prediction."""
         return True
 
     def push(self, tick_ns: int, stamps_ns: NDArray[np.int64], targets_rad: NDArray[np.float64]) -> None:
-        """Add the chunk of a tick; chunks that end before it are forgotten."""
-        if self._chunks and tick_ns <= self._chunks[-1][0]:
-            raise LearnedArmError("chunk out of order", got=tick_ns, allowed=f"later than {self._chunks[-1][0]}")
+        """Add the chunk of a tick; what lies before it may be forgotten."""
+        tick, rest = divmod(tick_ns, self.period_ns)
+        if self._tick is not None and tick <= self._tick:
+            newest_ns = self._tick * self.period_ns
+            raise LearnedArmError("chunk out of order", got=tick_ns, allowed=f"later than {newest_ns}")
         chunk = Timeline(stamps_ns, targets_rad)
-        if chunk.end_ns - int(stamps_ns[0]) != (len(stamps_ns) - 1) * self.period_ns:
-            raise LearnedArmError("chunk off the grid", got=np.diff(stamps_ns)[:4].tolist(), allowed=self.period_ns)
-        self._chunks.append((tick_ns, chunk))
-        while self._chunks[0][1].end_ns < tick_ns:
-            self._chunks.popleft()
+        first, off = divmod(int(stamps_ns[0]), self.period_ns)
+        last = first + len(stamps_ns) - 1
+        if rest or off or chunk.end_ns != last * self.period_ns:
+            raise LearnedArmError("chunk off the grid", got=stamps_ns[:4].tolist(), allowed=f"every {self.period_ns}")
+        self._make_room(last + 1 - min(first, tick), targets_rad.shape[1])
+        self._add(tick, np.arange(first, last + 1), targets_rad)
+        self._tick, self._end = tick, last if self._end is None else max(self._end, last)
 
     def timeline(self, first_ns: int, count: int) -> Timeline:
         """The averaged targets of the next slots."""
-        slots = first_ns + np.arange(count, dtype=np.int64) * self.period_ns
-        averages = []
-        for slot_ns in slots.tolist():
-            average = self._average(slot_ns)
-            if average is None:
-                break
-            averages.append(average)
-        return Timeline(slots[: len(averages)], np.array(averages)) if averages else EMPTY
+        first, rest = divmod(first_ns, self.period_ns)
+        if self._end is None or rest or first > self._end:
+            return EMPTY
+        slots = np.arange(first, min(first + count - 1, self._end) + 1)
+        at = slots % len(self._slot)
+        there = self._slot[at] == slots
+        if not there.all():
+            reach = int(np.argmin(there))
+            slots, at = slots[:reach], at[:reach]
+        if not len(slots):
+            return EMPTY
+        averages = self._sum[at] / self._weight[at, None]
+        # An average lies between what it averages; rounding must not move predictions that agree.
+        return Timeline(slots * self.period_ns, np.minimum(np.maximum(averages, self._least[at]), self._most[at]))
 
     @property
     def end_ns(self) -> int | None:
         """The furthest end of all chunks."""
-        return max((chunk.end_ns for _, chunk in self._chunks), default=None)
+        return None if self._end is None else self._end * self.period_ns
 
     def reset(self) -> None:
         """Forget all chunks."""
-        self._chunks.clear()
+        self._tick: int | None = None
+        self._end: int | None = None
+        self._slot = np.empty(0, np.int64)
 
-    def _average(self, slot_ns: int) -> NDArray[np.float64] | None:
-        rows, ticks = [], []
-        for tick_ns, chunk in self._chunks:
-            index, rest = divmod(slot_ns - int(chunk.stamps_ns[0]), self.period_ns)
-            if rest == 0 and 0 <= index < len(chunk.stamps_ns):
-                rows.append(chunk.positions_rad[index])
-                ticks.append(tick_ns)
-        if not rows:
-            return None
-        predictions = np.array(rows)
+    def _add(self, tick: int, slots: NDArray[np.int64], targets: NDArray[np.float64]) -> None:
+        at = slots % len(self._slot)
+        fresh = self._slot[at] != slots
+        self._weight[at[fresh]] = self._seen[at[fresh]] = 0
+        self._sum[at[fresh]] = 0.0
+        self._least[at[fresh]], self._most[at[fresh]] = np.inf, -np.inf
         if self.order == OLDEST_FIRST:
-            ages = np.arange(len(rows), dtype=np.float64)
+            weight, kept = np.exp(-self.decay * self._seen[at]), 1.0
+            self._seen[at] += 1
         else:
-            ages = (ticks[-1] - np.array(ticks, dtype=np.float64)) / self.period_ns
-        weights = np.exp(-self.decay * ages)
-        average = weights @ predictions / weights.sum()
-        # An average lies between what it averages; rounding must not move predictions that agree.
-        return np.clip(average, predictions.min(axis=0), predictions.max(axis=0))
+            # Of each slot the newest weighs 1: whatever decays beside it, the weights never vanish together.
+            weight, kept = 1.0, np.exp(-self.decay * np.where(fresh, 0, tick - self._seen[at]))
+            self._seen[at] = tick
+        self._slot[at] = slots
+        self._weight[at] = self._weight[at] * kept + weight
+        self._sum[at] = self._sum[at] * np.reshape(kept, (-1, 1)) + np.reshape(weight, (-1, 1)) * targets
+        self._least[at] = np.minimum(self._least[at], targets)
+        self._most[at] = np.maximum(self._most[at], targets)
+
+    def _make_room(self, slots: int, dof: int) -> None:
+        """Have places for so many slots in a row; slot s has place s modulo their number.
+
+        Of each slot is kept: its number, the weighted sum of its predictions, their weight, the smallest and the
+        largest of them, and what their weights are told by: how many there were, or the tick of the newest.
+        """
+        had = len(self._slot)
+        if had >= slots:
+            return
+        size = 2 * slots
+        old = None if had == 0 else (self._slot, self._seen, self._weight, self._sum, self._least, self._most)
+        self._slot, self._seen = np.full(size, _NO_SLOT), np.zeros(size, np.int64)
+        self._weight, self._sum = np.zeros(size), np.zeros((size, dof))
+        self._least, self._most = np.zeros((size, dof)), np.zeros((size, dof))
+        if old is not None:
+            new = self._slot, self._seen, self._weight, self._sum, self._least, self._most
+            used = old[0] != _NO_SLOT
+            at = old[0][used] % size
+            for before, after in zip(old, new, strict=True):
+                after[at] = before[used]
 
 
 class RecedingHorizon:
@@ -162,7 +195,7 @@ class RecedingHorizon:
         start = int(np.searchsorted(self._chunk.stamps_ns, first_ns))
         if start == len(self._chunk.stamps_ns):
             return EMPTY
-        return Timeline(self._chunk.stamps_ns[start : start + count], self._chunk.positions_rad[start : start + count])
+        return self._chunk.part(start, start + count)
 
     @property
     def end_ns(self) -> int | None:

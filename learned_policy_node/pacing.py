@@ -12,7 +12,7 @@ _LARGEST_CLOCK_JUMP_NS = 500_000_000
 
 
 class Pacer(ABC):
-    """Hands ticks to the policy's thread, which sleeps in `wait` between them.
+    """Hands out ticks: to a thread that sleeps in `wait` between them, or to whoever asks with `take`.
 
     Args:
         period_ns: One tick; ticks are the multiples of it.
@@ -45,11 +45,13 @@ class Pacer(ABC):
             self._closed = True
             self._condition.notify_all()
 
-    def poke(self) -> None:
-        """Something arrived that a tick may wait for."""
+    def take(self) -> int | None:
+        """The tick that is due now, if one is."""
         with self._condition:
-            if self._running:
-                self._condition.notify_all()
+            tick_ns = self._due()[0] if self._running else None
+            if tick_ns is not None:
+                self._last_ns = tick_ns
+            return tick_ns
 
     def wait(self) -> int | None:
         """Sleep until the next tick and return it; None when closed.
@@ -72,7 +74,7 @@ class Pacer(ABC):
 
     @abstractmethod
     def _due(self) -> tuple[int | None, float | None]:
-        """The tick that is due, or how long to sleep at most (None: until poked)."""
+        """The tick that is due, or how long to sleep at most (None: until it begins or ends)."""
 
 
 class RealTimePacer(Pacer):

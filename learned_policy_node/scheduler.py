@@ -151,14 +151,14 @@ class Scheduler:
         # One slot more than is sent: it is the plan in force of the next tick's first slot.
         count = max(self.rules.lead_ticks, 2)
         raw = self._chunker.timeline(first_ns, count)
-        positions = raw.positions_rad
+        plan = raw
         if not raw.empty:
             if self._fresh:
-                self._begin_seam(first_ns, positions[0])
+                self._begin_seam(first_ns, raw.positions_rad[0])
                 self._fresh = False
-            positions = self._blended(raw)
-            self._last_plan = (raw.end_ns, positions[-1])
-        planned = self._held(first_ns, raw.stamps_ns, positions, count)
+            plan = self._blended(raw)
+            self._last_plan = (plan.end_ns, plan.positions_rad[-1])
+        planned = self._held(first_ns, plan, count)
         self._planned = planned
         if not raw.empty:
             self.phase = Phase.PLAYING
@@ -167,7 +167,7 @@ class Scheduler:
         else:
             self.phase = Phase.WAITING if self._last_plan is None else Phase.RUN_OUT
         sent = self.rules.lead_ticks
-        return planned if planned.empty else Timeline(planned.stamps_ns[:sent], planned.positions_rad[:sent])
+        return planned.part(0, sent)
 
     def reset(self) -> None:
         """Forget all chunks, those in flight too."""
@@ -218,28 +218,27 @@ class Scheduler:
             moving = (last.left(before_ns, self.period_ns, self.rules.max_jump_rad)[0] > 0).astype(np.int64)
         self._seam = Seam(first_ns, old_rad - new_rad, moving)
 
-    def _blended(self, raw: Timeline) -> NDArray[np.float64]:
+    def _blended(self, raw: Timeline) -> Timeline:
         """The plan plus what is left of the distance at the seam."""
         if self._seam is None:
-            return raw.positions_rad
+            return raw
         left = self._seam.left(raw.stamps_ns, self.period_ns, self.rules.max_jump_rad)
         if not left.any():
             self._seam = None
-            return raw.positions_rad
-        return raw.positions_rad + np.copysign(left, self._seam.distance_rad)
+            return raw
+        return Timeline(raw.stamps_ns, raw.positions_rad + np.copysign(left, self._seam.distance_rad))
 
-    def _held(
-        self, first_ns: int, stamps_ns: NDArray[np.int64], positions: NDArray[np.float64], count: int
-    ) -> Timeline:
+    def _held(self, first_ns: int, plan: Timeline, count: int) -> Timeline:
         """The plan, and behind its end the last target as long as it may be held."""
         if self._last_plan is None:
             return EMPTY
+        there = len(plan.stamps_ns)
         end_ns, target_rad = self._last_plan
-        slots = first_ns + np.arange(len(stamps_ns), count, dtype=np.int64) * self.period_ns
+        slots = first_ns + np.arange(there, count, dtype=np.int64) * self.period_ns
         slots = slots[slots <= end_ns + self.rules.hold_ticks * self.period_ns]
         if not len(slots):
-            return Timeline(stamps_ns, positions) if len(stamps_ns) else EMPTY
+            return plan
         held = np.repeat(target_rad[None], len(slots), axis=0)
-        return Timeline(
-            np.concatenate([stamps_ns, slots]), np.concatenate([positions, held]) if len(positions) else held
-        )
+        if plan.empty:
+            return Timeline(slots, held)
+        return Timeline(np.concatenate([plan.stamps_ns, slots]), np.concatenate([plan.positions_rad, held]))

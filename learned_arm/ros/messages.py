@@ -6,12 +6,12 @@ from array import array
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from learned_arm import cdr_write
 from learned_arm.timeline import Timeline
 
 _SECOND_NS = 1_000_000_000
@@ -41,20 +41,11 @@ def joint_state(
     return message
 
 
-def targets(stamp_ns: int, joints: Sequence[str], timeline: Timeline | None) -> JointTrajectory:
-    """A source's timeline as a JointTrajectory whose points count from the stamp; None or empty means stop and hold."""
-    message = JointTrajectory()
-    message.header.stamp = time_message(stamp_ns)
-    message.joint_names = list(joints)
-    points = []
-    if timeline is not None:
-        for at_ns, position in zip(timeline.stamps_ns.tolist(), timeline.positions_rad, strict=True):
-            seconds, rest = divmod(at_ns - stamp_ns, _SECOND_NS)
-            points.append(
-                JointTrajectoryPoint(positions=doubles(position), time_from_start=Duration(sec=seconds, nanosec=rest))
-            )
-    message.points = points
-    return message
+def targets(stamp_ns: int, joints: Sequence[str], timeline: Timeline | None) -> bytes:
+    """A source's timeline as a raw JointTrajectory whose points count from the stamp; None or empty means stop."""
+    if timeline is None:
+        return cdr_write.joint_trajectory(stamp_ns, joints, np.empty(0, np.int64), np.empty((0, len(joints))))
+    return cdr_write.joint_trajectory(stamp_ns, joints, timeline.stamps_ns - stamp_ns, timeline.positions_rad)
 
 
 def status(name: str, level: str, text: str, values: Mapping[str, object]) -> DiagnosticStatus:

@@ -96,14 +96,16 @@ BOOLS = st.booleans().map(lambda value: (BOOL, {"data": value}))
 def trajectories(draw: st.DrawFn) -> Message:
     names = draw(st.lists(WORDS, max_size=3))
     floats = st.lists(st.floats(), min_size=len(names), max_size=len(names))
+    # Those with nothing but positions are read all at once.
+    others = st.just([]) if draw(st.booleans()) else DOUBLES
     points = [
         (
             "trajectory_msgs/msg/JointTrajectoryPoint",
             {
                 "positions": draw(floats),
-                "velocities": draw(DOUBLES),
-                "accelerations": draw(DOUBLES),
-                "effort": draw(DOUBLES),
+                "velocities": draw(others),
+                "accelerations": draw(others),
+                "effort": draw(others),
                 "time_from_start": time(draw(STAMPS), "Duration"),
             },
         )

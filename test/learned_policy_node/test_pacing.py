@@ -13,15 +13,18 @@ PERIOD_NS = 50_000_000
 def test_lock_step_gives_every_tick_once_and_the_newest_first() -> None:
     reached: list[int | None] = [None]
     pacer = LockStepPacer(PERIOD_NS, lambda: reached[0])
+    assert pacer.take() is None
     pacer.begin()
-    assert pacer._due() == (None, None)
+    assert pacer.take() is None
     reached[0] = 7 * PERIOD_NS
-    assert pacer.wait() == 7 * PERIOD_NS
-    assert pacer._due() == (None, None)
+    assert [pacer.take(), pacer.take()] == [7 * PERIOD_NS, None]
     pacer.begin()
-    assert pacer._due() == (None, None)
+    assert pacer.take() is None
     reached[0] = 9 * PERIOD_NS
-    assert [pacer.wait(), pacer.wait()] == [8 * PERIOD_NS, 9 * PERIOD_NS]
+    assert [pacer.take(), pacer.wait(), pacer.take()] == [8 * PERIOD_NS, 9 * PERIOD_NS, None]
+    pacer.end()
+    reached[0] = 10 * PERIOD_NS
+    assert pacer.take() is None
     pacer.close()
     assert pacer.wait() is None
 

@@ -1,0 +1,79 @@
+"""Writes raw ROS 2 messages (CDR) without ROS, byte for byte what its own serialisation makes; see `learned_arm.cdr`.
+
+Making a message of thirty Python objects and serialising it takes longer than everything that a tick of a policy does
+besides decoding images and running the model.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learned_arm.cdr import trajectory_points
+
+_SECOND_NS = 1_000_000_000
+_HEADER = b"\x00\x01\x00\x00"
+
+
+class Writer:
+    """Builds one message."""
+
+    def __init__(self) -> None:
+        self._raw = bytearray(_HEADER)
+
+    def unsigned(self, value: int) -> None:
+        """uint32."""
+        self.align(4)
+        self._raw += struct.pack("<I", value)
+
+    def stamp_ns(self, stamp_ns: int) -> None:
+        """builtin_interfaces Time or Duration."""
+        self.align(4)
+        self._raw += struct.pack("<iI", *divmod(stamp_ns, _SECOND_NS))
+
+    def text(self, value: str) -> None:
+        """A string."""
+        data = value.encode()
+        self.unsigned(len(data) + 1)
+        self._raw += data + b"\x00"
+
+    def texts(self, values: Sequence[str]) -> None:
+        """A sequence of strings."""
+        self.unsigned(len(values))
+        for value in values:
+            self.text(value)
+
+    def put(self, data: bytes) -> None:
+        """Bytes as they are."""
+        self._raw += data
+
+    def align(self, size: int) -> None:
+        """Fill up to a multiple of a size."""
+        self._raw += bytes((len(_HEADER) - len(self._raw)) % size)
+
+    def done(self) -> bytes:
+        """The message."""
+        return bytes(self._raw)
+
+
+def joint_trajectory(
+    stamp_ns: int, names: Sequence[str], time_from_start_ns: NDArray[np.int64], positions: NDArray[np.float64]
+) -> bytes:
+    """A trajectory_msgs/msg/JointTrajectory of positions, shape (points, joints), and the time of each point."""
+    writer = Writer()
+    writer.stamp_ns(stamp_ns)
+    writer.text("")
+    writer.texts(names)
+    writer.unsigned(len(positions))
+    if len(positions) > 0:
+        count = len(names)
+        writer.unsigned(count)
+        writer.align(8 if names else 4)
+        values: list[float] = []
+        for at_ns, point in zip(time_from_start_ns.tolist(), positions.tolist(), strict=True):
+            values += (*point, 0, 0, 0, *divmod(at_ns, _SECOND_NS), count)
+        writer.put(trajectory_points(len(positions), count).pack(*values[:-1]))
+    return writer.done()
