@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +66,7 @@ def joint_trajectory(
     """A trajectory_msgs/msg/JointTrajectory of positions, shape (points, joints), and the time of each point."""
     writer = Writer()
     writer.stamp_ns(stamp_ns)
-    writer.text("")
-    writer.texts(names)
+    writer.put(_labels(tuple(names)))
     writer.unsigned(len(positions))
     if len(positions) > 0:
         count = len(names)
@@ -77,3 +77,12 @@ def joint_trajectory(
             values += (*point, 0, 0, 0, *divmod(at_ns, _SECOND_NS), count)
         writer.put(trajectory_points(len(positions), count).pack(*values[:-1]))
     return writer.done()
+
+
+@lru_cache(maxsize=64)
+def _labels(names: tuple[str, ...]) -> bytes:
+    """An empty frame_id and the names behind it, as they follow a stamp at the beginning of a message."""
+    writer = Writer()
+    writer.text("")
+    writer.texts(names)
+    return writer.done()[len(_HEADER) :]

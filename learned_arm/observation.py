@@ -59,6 +59,7 @@ class JointOrder:
         self.joints = tuple(joints)
         self._names: tuple[str, ...] | None = None
         self._index = np.empty(0, dtype=np.intp)
+        self._in_order = False
 
     def positions(self, names: tuple[str, ...], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values in joint order, shape (..., dof); extra joints are ignored.
@@ -72,10 +73,11 @@ class JointOrder:
         """
         if names != self._names:
             self._index = self._permutation(names)
+            self._in_order = names == self.joints
             self._names = names
         if values.shape[-1] != len(names):
             raise LearnedArmError("positions do not match joint names", got=values.shape[-1], allowed=len(names))
-        ordered = values[..., self._index]
+        ordered = values if self._in_order else values[..., self._index]
         if not np.isfinite(ordered).all():
             rows = ordered.reshape(-1, len(self.joints))
             bad = [name for name, column in zip(self.joints, rows.T, strict=True) if not np.isfinite(column).all()]
@@ -153,8 +155,11 @@ class ObservationBuilder:
                 raise LearnedArmError(
                     "positions do not match joint names", where=stream, got=len(view.position), allowed=len(view.names)
                 )
-        names = tuple(name for view in views for name in view.names)
-        measured = self._order.positions(names, np.concatenate([view.position for view in views]))
+        if len(views) == 1:
+            measured = self._order.positions(views[0].names, views[0].position)
+        else:
+            names = tuple(name for view in views for name in view.names)
+            measured = self._order.positions(names, np.concatenate([view.position for view in views]))
         measured.flags.writeable = False
         self._measured = tick, measured
         return measured

@@ -30,7 +30,7 @@ class Timeline:
             )
         if not np.isfinite(positions).all():
             raise LearnedArmError("timeline not finite", got="NaN or infinity", allowed="finite positions")
-        if (np.diff(stamps) <= 0).any():
+        if (stamps[1:] <= stamps[:-1]).any():
             raise LearnedArmError(
                 "timeline stamps do not increase", got=stamps[:8].tolist(), allowed="increasing stamps"
             )
@@ -47,9 +47,7 @@ class Timeline:
 
     def part(self, start: int, stop: int) -> Timeline:
         """Some of its points, by their numbers; what is left of a sound timeline is sound."""
-        found = object.__new__(Timeline)
-        found.__dict__.update(stamps_ns=self.stamps_ns[start:stop], positions_rad=self.positions_rad[start:stop])
-        return found
+        return _sound(self.stamps_ns[start:stop], self.positions_rad[start:stop])
 
     def at(self, now_ns: int) -> NDArray[np.float64] | None:
         """Target at a time, shape (dof,); None before the first and past the last point."""
@@ -72,13 +70,21 @@ class Timeline:
         here = self.at(now_ns)
         if newer.empty or here is None or newer.stamps_ns[0] <= now_ns:
             return newer
-        keep = (self.stamps_ns > now_ns) & (self.stamps_ns < newer.stamps_ns[0])
-        return Timeline(
-            np.concatenate([[now_ns], self.stamps_ns[keep], newer.stamps_ns]),
-            np.concatenate([here[None], self.positions_rad[keep], newer.positions_rad]),
+        start, stop = np.searchsorted(self.stamps_ns, (now_ns + 1, newer.stamps_ns[0])).tolist()
+        now = np.array([now_ns], dtype=np.int64)
+        return _sound(
+            np.concatenate([now, self.stamps_ns[start:stop], newer.stamps_ns]),
+            np.concatenate([here[None], self.positions_rad[start:stop], newer.positions_rad]),
         )
 
 
 def at_point(stamp_ns: int, position_rad: NDArray[np.float64]) -> Timeline:
     """A timeline of one point."""
     return Timeline(np.array([stamp_ns], dtype=np.int64), np.asarray(position_rad, dtype=np.float64)[None].copy())
+
+
+def _sound(stamps_ns: NDArray[np.int64], positions_rad: NDArray[np.float64]) -> Timeline:
+    """A timeline of parts of sound ones, in their order; not checked again."""
+    found = object.__new__(Timeline)
+    found.__dict__.update(stamps_ns=stamps_ns, positions_rad=positions_rad)
+    return found

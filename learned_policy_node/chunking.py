@@ -19,6 +19,7 @@ NEWEST_FIRST = "newest_first"
 OLDEST_FIRST = "oldest_first"
 ORDERS = (NEWEST_FIRST, OLDEST_FIRST)
 _NO_SLOT = -(2**62)
+_WEIGHT, _SEEN, _SUM = range(3)
 
 
 class Chunker(Protocol):
@@ -106,9 +107,12 @@ class TemporalEnsemble:
             slots, at = slots[:reach], at[:reach]
         if not len(slots):
             return EMPTY
-        averages = self._sum[at] / self._weight[at, None]
+        rows, dof = self._rows[at], self._dof
+        averages = rows[:, _SUM : _SUM + dof] / rows[:, _WEIGHT, None]
         # An average lies between what it averages; rounding must not move predictions that agree.
-        return Timeline(slots * self.period_ns, np.minimum(np.maximum(averages, self._least[at]), self._most[at]))
+        np.maximum(averages, rows[:, _SUM + dof : _SUM + 2 * dof], out=averages)
+        np.minimum(averages, rows[:, _SUM + 2 * dof :], out=averages)
+        return Timeline(slots * self.period_ns, averages)
 
     @property
     def end_ns(self) -> int | None:
@@ -119,47 +123,50 @@ class TemporalEnsemble:
         """Forget all chunks."""
         self._tick: int | None = None
         self._end: int | None = None
-        self._slot = np.empty(0, np.int64)
+        self._slot, self._rows, self._dof = np.empty(0, np.int64), np.empty((0, 0)), 0
 
     def _add(self, tick: int, slots: NDArray[np.int64], targets: NDArray[np.float64]) -> None:
-        at = slots % len(self._slot)
-        fresh = self._slot[at] != slots
-        self._weight[at[fresh]] = self._seen[at[fresh]] = 0
-        self._sum[at[fresh]] = 0.0
-        self._least[at[fresh]], self._most[at[fresh]] = np.inf, -np.inf
+        dof, at = self._dof, slots % len(self._slot)
+        rows, fresh = self._rows[at], self._slot[at] != slots
+        rows[fresh] = self._nothing
+        weights, seen = rows[:, _WEIGHT], rows[:, _SEEN]
+        total, least = rows[:, _SUM : _SUM + dof], rows[:, _SUM + dof : _SUM + 2 * dof]
         if self.order == OLDEST_FIRST:
-            weight, kept = np.exp(-self.decay * self._seen[at]), 1.0
-            self._seen[at] += 1
+            weight = np.exp(-self.decay * seen)
+            seen += 1
+            weights += weight
+            total += weight[:, None] * targets
         else:
             # Of each slot the newest weighs 1: whatever decays beside it, the weights never vanish together.
-            weight, kept = 1.0, np.exp(-self.decay * np.where(fresh, 0, tick - self._seen[at]))
-            self._seen[at] = tick
+            kept = np.exp(-self.decay * (tick - seen))
+            seen[:] = tick
+            weights *= kept
+            weights += 1.0
+            total *= kept[:, None]
+            total += targets
+        np.minimum(least, targets, out=least)
+        most = rows[:, _SUM + 2 * dof :]
+        np.maximum(most, targets, out=most)
+        self._rows[at] = rows
         self._slot[at] = slots
-        self._weight[at] = self._weight[at] * kept + weight
-        self._sum[at] = self._sum[at] * np.reshape(kept, (-1, 1)) + np.reshape(weight, (-1, 1)) * targets
-        self._least[at] = np.minimum(self._least[at], targets)
-        self._most[at] = np.maximum(self._most[at], targets)
 
     def _make_room(self, slots: int, dof: int) -> None:
         """Have places for so many slots in a row; slot s has place s modulo their number.
 
-        Of each slot is kept: its number, the weighted sum of its predictions, their weight, the smallest and the
-        largest of them, and what their weights are told by: how many there were, or the tick of the newest.
+        Of each slot is kept, beside its number: the weight of all its predictions; what the next weight is told by,
+        how many there were, or the tick of the newest; their weighted sum, the smallest and the largest of them.
         """
-        had = len(self._slot)
-        if had >= slots:
+        if len(self._slot) >= slots:
             return
         size = 2 * slots
-        old = None if had == 0 else (self._slot, self._seen, self._weight, self._sum, self._least, self._most)
-        self._slot, self._seen = np.full(size, _NO_SLOT), np.zeros(size, np.int64)
-        self._weight, self._sum = np.zeros(size), np.zeros((size, dof))
-        self._least, self._most = np.zeros((size, dof)), np.zeros((size, dof))
-        if old is not None:
-            new = self._slot, self._seen, self._weight, self._sum, self._least, self._most
-            used = old[0] != _NO_SLOT
-            at = old[0][used] % size
-            for before, after in zip(old, new, strict=True):
-                after[at] = before[used]
+        slot, rows = np.full(size, _NO_SLOT), np.zeros((size, _SUM + 3 * dof))
+        used = self._slot != _NO_SLOT
+        at = self._slot[used] % size
+        slot[at], self._dof = self._slot[used], dof
+        if len(at):
+            rows[at] = self._rows[used]
+        self._slot, self._rows = slot, rows
+        self._nothing = np.repeat([0.0, 0.0, 0.0, np.inf, -np.inf], [1, 1, dof, dof, dof])
 
 
 class RecedingHorizon:

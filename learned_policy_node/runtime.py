@@ -101,10 +101,10 @@ class Runtime:
             try:
                 found = self._run(outputs, feed, options)
             except LearnedArmError:
-                if not watch.expired.is_set():
+                if not watch.expired:
                     raise
                 found = []
-        if watch.expired.is_set():
+        if watch.expired:
             raise PolicyTimeoutError(self._where, (time.monotonic_ns() - started_ns) / 1e9)
         return found
 

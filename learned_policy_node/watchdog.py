@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(eq=False)
@@ -21,7 +21,7 @@ class Watch:
 
     deadline_ns: int
     abort: Callable[[], None]
-    expired: threading.Event = field(default_factory=threading.Event)
+    expired: bool = False
 
 
 class Watchdog:
@@ -58,7 +58,7 @@ class Watchdog:
     def _guard(self) -> None:
         while True:
             for watch in self._wait():
-                watch.expired.set()
+                watch.expired = True
                 watch.abort()
 
     def _wait(self) -> list[Watch]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,9 +27,9 @@ def trajectories(draw: st.DrawFn) -> cdr.TrajectoryView:
 
 
 def by_rosbags(view: cdr.TrajectoryView) -> bytes:
-    types = STORE.types
+    types: dict[str, Any] = STORE.types
 
-    def stamp(kind: str, at_ns: int) -> object:
+    def stamp(kind: str, at_ns: int) -> Any:
         return types[f"builtin_interfaces/msg/{kind}"](*divmod(at_ns, 10**9))
 
     nothing = np.empty(0)
