@@ -8,13 +8,13 @@ its own. Source of the layout: the MCAP specification, version 0.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import lz4.frame
 import zstandard
+from isal.isal_zlib import crc32
 
 from learned_arm.errors import LearnedArmError
 
@@ -185,8 +185,8 @@ def chunk_data(content: bytes | memoryview) -> bytes | memoryview:
     data = _inflated(compression, stored, size)
     if len(data) != size:
         raise LearnedArmError("chunk is not of its declared size", got=len(data), allowed=size)
-    if crc and zlib.crc32(data) != crc:
-        raise LearnedArmError("chunk fails its checksum", got=zlib.crc32(data), allowed=crc)
+    if crc and crc32(data) != crc:
+        raise LearnedArmError("chunk fails its checksum", got=crc32(data), allowed=crc)
     return data
 
 

@@ -9,9 +9,9 @@ The files are the same to the byte. Source of the layout: the MCAP specification
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable
 
+from isal.isal_zlib import crc32
 from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
 from mcap.records import (
@@ -139,7 +139,7 @@ class McapStream:
         for offset in offsets:
             offset.write(summary)
         data = summary.end()
-        checksum = zlib.crc32(_FOOTER.pack(Opcode.FOOTER, _FOOTER_BYTES, start, offsets_start), zlib.crc32(data))
+        checksum = crc32(_FOOTER.pack(Opcode.FOOTER, _FOOTER_BYTES, start, offsets_start), crc32(data))
         self._file.write(data)
         self._write([Footer(start, offsets_start, checksum)])
         self._file.write(MAGIC)
@@ -179,7 +179,7 @@ class McapStream:
         if not self._messages:
             return
         size, start = self._end - _CHUNK_HEAD.size, self._file.tell()
-        checksum = zlib.crc32(self._view[_CHUNK_HEAD.size : self._end])
+        checksum = crc32(self._view[_CHUNK_HEAD.size : self._end])
         length = self._end - _RECORD_HEAD_BYTES
         extent = self._first_ns, self._last_ns
         _CHUNK_HEAD.pack_into(self._buffer, 0, Opcode.CHUNK, length, *extent, size, checksum, 0, size)
