@@ -33,6 +33,7 @@ from data_recorder.episode_writer import RECORDING_SUFFIX, Draft, Received
 from data_recorder.guards import DiskGuard, IdleGuard
 from data_recorder.inbox import Inbox
 from data_recorder.intake import Intake
+from data_recorder.memory import keep_freed_memory
 from data_recorder.monitor import Monitor
 from data_recorder.pre_roll import PreRoll
 from data_recorder.report import Standing, level, values, words
@@ -398,6 +399,7 @@ def _free_bytes(root: Path) -> int:
 
 def main() -> None:
     """Entry point of `ros2 run learned_arm recorder_node`."""
+    keep_freed_memory()
     sys.exit(run(RecorderNode))
 
 

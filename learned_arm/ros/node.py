@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import signal
 import sys
@@ -21,9 +20,6 @@ from learned_arm.ros import transport
 
 _POLL_S = 0.1
 _SWITCH_S = 1e-4
-# From malloc.h; the first may be half of what an arena holds, the other is a whole one.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_KEPT_BYTES, _KEPT_BYTES = 32 * 1024 * 1024, 64 * 1024 * 1024
 
 
 def parameter(node: Any, name: str, default: Any, description: str, *, read_only: bool = False) -> Any:
@@ -89,7 +85,6 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
         The exit status.
     """
     stopping = False
-    _keep_freed_memory()
 
     def stop(_signal: int, _frame: object) -> None:
         nonlocal stopping
@@ -124,15 +119,3 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
                 close()
             node.destroy_node()
         rclpy.try_shutdown()
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep what images were in for the next ones.
-
-    It gives large blocks back to the system as they are freed, and the next image finds pages that must be cleared
-    and mapped first, which takes several times as long as copying it.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
