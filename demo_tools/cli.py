@@ -84,6 +84,23 @@ def replay(episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], workers:
     return max(EXIT_STATUS[verdict] for verdict in verdicts)
 
 
+def sweep(
+    episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path = Path("runs/sweep"), workers: int = 2
+) -> int:
+    """Compare label designs: replay simulated episodes under each and say which to define labels by.
+
+    Run it before any training. <out>/sweep.json grows design by design: a run that was cut off goes on where it was.
+
+    Args:
+        episodes: Episode folders of one task, recorded on the simulated arm.
+        out: The table (sweep.json) and its picture (sweep.png) go here.
+        workers: Processes side by side.
+    """
+    from demo_tools.sweep.command import run_sweep
+
+    return run_sweep(episodes, out, workers)
+
+
 def dataset(
     episodes: Annotated[tuple[Path, ...], tyro.conf.Positional],
     out: Path,
@@ -340,6 +357,7 @@ COMMANDS = {
     "demo": demo,
     "record": record,
     "replay": replay,
+    "sweep": sweep,
     "dataset": dataset,
     "train": train,
     "export": export,

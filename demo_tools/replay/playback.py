@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from arm_control.mover import plan_move
 from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.replay.judge import TopicJudge
-from demo_tools.replay.player import LabelPlayer
+from demo_tools.replay.player import LabelPlayer, Manner
 from demo_tools.replay.tracking import lateness_report, tracking_report
 from demo_tools.replay.verdict import Verdict
 from learned_arm.action import Reference
+from learned_arm.contract import Contract
 from learned_arm.episode import Episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline, at_point
@@ -29,6 +30,8 @@ class Playback:
         tolerance_rad: Largest distance of a joint from the recorded initial position.
         speed_scale: Share of the robot's limits that the move to that position uses.
         move: Whether the arm must be brought to the initial position first; otherwise it is expected to be there.
+        contract: What the labels are; by default the one that the episode was recorded under.
+        manner: How they are played.
 
     Raises:
         LearnedArmError: The contract names a judge that does not exist yet.
@@ -38,17 +41,26 @@ class Playback:
     """
 
     def __init__(
-        self, episode: Episode, ticks: EpisodeTicks, *, tolerance_rad: float, speed_scale: float, move: bool
+        self,
+        episode: Episode,
+        ticks: EpisodeTicks,
+        *,
+        tolerance_rad: float,
+        speed_scale: float,
+        move: bool,
+        contract: Contract | None = None,
+        manner: Manner | None = None,
     ) -> None:
         self.outcome: tuple[str, str] | None = None
         self._episode, self._ticks = episode, ticks
-        self._contract = episode.loaded_contract
+        self._contract = contract or episode.loaded_contract
         if self._contract.success.judge != "topic":
             raise LearnedArmError(
                 "no such judge yet", where="contract", got=self._contract.success.judge, allowed="topic"
             )
         self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
-        self._player = LabelPlayer(self._contract, ticks.targets, ticks.measured, ticks.commanded)
+        self._player = LabelPlayer(self._contract, ticks.targets, ticks.measured, ticks.commanded, manner)
+        self._manner = manner or Manner()
         self._judge = TopicJudge()
         self._to_go = move
         self._move: Timeline | None = None
@@ -115,7 +127,7 @@ class Playback:
         return Verdict(
             verdict=verdict,
             reason=reason,
-            contract_hash=self._episode.contract_hash,
+            contract_hash=self._contract.hash,
             messages_hash=self._episode.messages_hash,
             recorded_outcome=self._episode.outcome,
             initial_error_rad=self._initial_error_rad,
@@ -125,7 +137,7 @@ class Playback:
             labels={
                 "source": action.source,
                 "representation": action.representation,
-                "dtype": "float32",
+                "dtype": self._manner.precision,
                 "execute_ticks": self._player.execute_ticks,
             },
         )

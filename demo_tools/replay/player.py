@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm.action import ActionCodec, Reference
 from learned_arm.contract import Contract
 from learned_arm.timeline import Timeline
+
+PRECISIONS = ("float32", "float16")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How labels are played.
+
+    Attributes:
+        execute_ticks: Ticks of a chunk that are played before the next one is decoded; None: half the horizon.
+        precision: What a label is rounded to, see `PRECISIONS`. A dataset keeps float32.
+        hold: Each target is kept until the next one is due, instead of a straight line from one to the next.
+        shift_ticks: By how much later than their labels say the targets are played.
+        error_share: Standard deviation of an error added to every label, as a share of the labels' own: what somebody
+            who has learned them does to them.
+        seed: Of the error.
+    """
+
+    execute_ticks: int | None = None
+    precision: str = "float32"
+    hold: bool = False
+    shift_ticks: int = 0
+    error_share: float = 0.0
+    seed: int = 0
 
 
 class LabelPlayer:
@@ -21,7 +47,7 @@ class LabelPlayer:
         targets_rad: Absolute target in force at tick + offset, per tick, shape (N, dof).
         measured_rad: Recorded measured joints, shape (N, dof).
         commanded_rad: Recorded command in force, shape (N, dof).
-        execute_ticks: Ticks of a chunk that are played before the next one is decoded.
+        manner: See `Manner`.
     """
 
     def __init__(
@@ -30,15 +56,18 @@ class LabelPlayer:
         targets_rad: NDArray[np.float64],
         measured_rad: NDArray[np.float64],
         commanded_rad: NDArray[np.float64],
-        execute_ticks: int | None = None,
+        manner: Manner | None = None,
     ) -> None:
-        self._codec = ActionCodec(contract)
+        self._codec, self._manner = ActionCodec(contract), manner or Manner()
+        self._contract = contract
         # The dataset keeps targets and states as float32: the precision is part of what is tested.
         self._targets = targets_rad.astype(np.float32).astype(np.float64)
         self._measured = measured_rad.astype(np.float32).astype(np.float64)
         self._commanded = commanded_rad.astype(np.float32).astype(np.float64)
         self._horizon = contract.action.horizon
-        self.execute_ticks = execute_ticks or max(self._horizon // 2, 1)
+        self.execute_ticks = self._manner.execute_ticks or max(self._horizon // 2, 1)
+        self._error_rad = self._spread() * self._manner.error_share
+        self._rng = np.random.default_rng(self._manner.seed)
         self._chunk_start = -1
         self._chunk = np.empty((0, contract.robot.dof))
 
@@ -55,9 +84,37 @@ class LabelPlayer:
         """
         start = index - index % self.execute_ticks
         if start != self._chunk_start or index == start:
-            recorded = Reference(self._measured[start], self._commanded[start])
-            labels = self._codec.encode(self._targets[start : start + self._horizon], recorded)
+            labels = self._labels(start)
+            labels = labels + (self._rng.normal(size=labels.shape) * self._error_rad[: len(labels)]).astype(np.float32)
+            labels = labels.astype(self._manner.precision).astype(np.float32)
             self._chunk = self._codec.decode(labels, live)
             self._chunk_start = start
         rest = self._chunk[index - start :]
-        return Timeline(self._codec.times_ns(tick_ns, len(rest)), rest)
+        stamps_ns = self._codec.times_ns(tick_ns + self._manner.shift_ticks * self._contract.period_ns, len(rest))
+        timeline = Timeline(stamps_ns, rest)
+        return held(timeline, self._contract.robot.control_period_ns) if self._manner.hold else timeline
+
+    def _labels(self, start: int) -> NDArray[np.float32]:
+        """The chunk of a tick as the dataset holds it, shape (K, dof)."""
+        recorded = Reference(self._measured[start], self._commanded[start])
+        return self._codec.encode(self._targets[start : start + self._horizon], recorded)
+
+    def _spread(self) -> NDArray[np.float64]:
+        """Standard deviation over the episode of each step of a chunk, shape (horizon, dof)."""
+        spread = np.zeros((self._horizon, self._targets.shape[1]))
+        if self._manner.error_share > 0:
+            whole = range(max(len(self) - self._horizon + 1, 1))
+            chunks = np.stack([self._labels(start) for start in whole])
+            spread[: chunks.shape[1]] = chunks.std(axis=0)
+        return spread
+
+
+def held(timeline: Timeline, control_period_ns: int) -> Timeline:
+    """A timeline whose points are kept up to one control tick before the next: steps instead of lines."""
+    stamps_ns, positions = timeline.stamps_ns, timeline.positions_rad
+    stamps_ns = np.stack([stamps_ns[:-1], stamps_ns[1:] - control_period_ns], axis=1).ravel()
+    positions = np.repeat(positions[:-1], 2, axis=0)
+    last = len(timeline.stamps_ns) - 1
+    return Timeline(
+        np.append(stamps_ns, timeline.stamps_ns[last]), np.concatenate([positions, timeline.positions_rad[last:]])
+    )

@@ -39,7 +39,13 @@ SMALLER = {
     "--trials 20": "--trials 1 --limit-s 1.0",
 }
 # Run once, even where several pages show them.
-COSTLY = ("learned-arm record", "learned-arm replay", "learned-arm train", "learned-arm evaluate")
+COSTLY = (
+    "learned-arm record",
+    "learned-arm replay",
+    "learned-arm sweep",
+    "learned-arm train",
+    "learned-arm evaluate",
+)
 NAMED_FILE = re.compile(r"# ([\w.]+\.(?:yaml|py))\n")
 
 

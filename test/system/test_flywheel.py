@@ -12,15 +12,20 @@ from rosbags.highlevel import AnyReader
 from data_recorder.bag_reader import BagReader
 from demo_tools.dataset.manifest import Manifest
 from demo_tools.dataset.ticks import read_episode_ticks
+from demo_tools.direct.arm import DirectArm
+from demo_tools.direct.replay import replay_direct
 from demo_tools.flow import stages
 from demo_tools.flow.lead import Recorded
 from demo_tools.replay.verdict import Verdict
+from demo_tools.sweep.command import run_sweep
+from demo_tools.sweep.designs import LabelDesign
 from demo_tools.training import ExportedPolicy
 from learned_arm import cdr
 from learned_arm.alignment import AlignedTick, Aligner
 from learned_arm.contract import Contract
 from learned_arm.durable import read_json, write_json
 from learned_arm.episode import load_episode
+from learned_arm.errors import LearnedArmError
 from learned_arm.observation import ObservationBuilder, digest
 
 pytestmark = pytest.mark.ros
@@ -80,6 +85,33 @@ def test_the_labels_of_every_demonstration_replay(recorded: list[Recorded], repl
         assert verdict.tracking["first_divergence"] is None
         assert verdict.judgement["latched"]
         assert verdict.judgement["at_end"]
+
+
+def test_a_replay_in_one_process_goes_as_the_one_over_dds(
+    contract: Contract, recorded: list[Recorded], replays: list[dict[str, str]]
+) -> None:
+    arm = DirectArm(contract)
+    for each, told in zip(recorded, replays, strict=True):
+        over_dds = Verdict.load(each.folder)
+        assert over_dds is not None
+        direct = replay_direct(arm, load_episode(each.folder), read_episode_ticks(each.folder, contract, images=False))
+        assert (direct.verdict, direct.reason) == (told["verdict"], told["reason"])
+        assert direct.tracking["ticks"] == over_dds.tracking["ticks"]
+        for joint, here in direct.tracking["joints"].items():
+            assert here["max_rad"] == pytest.approx(over_dds.tracking["joints"][joint]["max_rad"], abs=1e-6)
+
+
+def test_designs_are_told_apart_and_a_sweep_that_was_cut_off_goes_on(recorded: list[Recorded], tmp_path: Path) -> None:
+    folders = [each.folder for each in recorded[:2]]
+    good, bad = LabelDesign("sent", "chunk_relative", 20), LabelDesign("measured_next", "step_relative", 20)
+    assert run_sweep(folders, tmp_path, 1, [bad]) == 0
+    first = read_json(tmp_path / "sweep.json")["rows"]
+    assert run_sweep(folders, tmp_path, 1, [good, bad]) == 0
+    table = read_json(tmp_path / "sweep.json")
+    assert table["recommended"] == good.name and table["rows"][1:] == first
+    assert [each["passed"] for each in table["rows"]] == [2, 0]
+    with pytest.raises(LearnedArmError, match="another sweep is here"):
+        run_sweep(folders[:1], tmp_path, 1, [good])
 
 
 def test_a_replay_from_another_initial_state_is_refused_with_the_joint_that_is_off(

@@ -1,0 +1,85 @@
+"""Label designs: the ways in which the same recorded motion can be written down as labels and played again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from demo_tools.replay.player import Manner
+from learned_arm.contract import Contract
+
+# A chunk covers this much time at every rate, as 16 steps at 20 Hz do.
+_CHUNK_S = 0.8
+_SOURCES = ("sent", "measured_next")
+_RATES_HZ = (20, 5)
+
+
+@dataclass(frozen=True)
+class LabelDesign:
+    """One way to define labels.
+
+    Attributes:
+        source: The recorded stream that labels are taken from.
+        representation: As in the contract; `step_relative` is `chunk_relative` with chunks of one label: each tick's
+            target is told relative to what is measured at that tick.
+        rate_hz: Labels a second.
+        hold: Whether a target is kept until the next, instead of a straight line between them.
+        shift_ticks: By how much later than labelled they are played.
+        precision: What they are rounded to.
+    """
+
+    source: str
+    representation: str
+    rate_hz: int
+    hold: bool = False
+    shift_ticks: int = 0
+    precision: str = "float32"
+
+    @property
+    def name(self) -> str:
+        """A word for tables."""
+        parts = [self.source, self.representation, f"{self.rate_hz}hz", "hold" if self.hold else "linear"]
+        if self.shift_ticks:
+            parts.append(f"late{self.shift_ticks}")
+        if self.precision != "float32":
+            parts.append(self.precision)
+        return "/".join(parts)
+
+    def contract(self, base: Contract) -> Contract:
+        """The contract whose labels these are."""
+        value = base.canonical()
+        value["rate_hz"] = self.rate_hz
+        single = self.representation == "step_relative"
+        value["action"] |= {
+            "source": self.source,
+            "representation": "chunk_relative" if single else self.representation,
+            "horizon": 1 if single else max(round(_CHUNK_S * self.rate_hz), 1),
+        }
+        return Contract.from_canonical(value)
+
+    def manner(self, error_share: float = 0.0, seed: int = 0) -> Manner:
+        """How its labels are played.
+
+        Args:
+            error_share: See `Manner`.
+            seed: See `Manner`.
+        """
+        return Manner(
+            precision=self.precision,
+            hold=self.hold,
+            shift_ticks=self.shift_ticks,
+            error_share=error_share,
+            seed=seed,
+        )
+
+
+def standard_designs() -> tuple[LabelDesign, ...]:
+    """Every representation of either source, at a high and a low rate, joined by lines and in steps, and variants."""
+    representations = ("absolute", "delta", "velocity", "chunk_relative", "step_relative")
+    grid = [
+        LabelDesign(source, representation, rate_hz, hold)
+        for source, representation, rate_hz, hold in product(_SOURCES, representations, _RATES_HZ, (False, True))
+    ]
+    late = [LabelDesign("sent", "chunk_relative", 20, shift_ticks=ticks) for ticks in (1, 2)]
+    coarse = [LabelDesign("sent", each, 20, precision="float16") for each in ("absolute", "delta", "chunk_relative")]
+    return (*grid, *late, *coarse)

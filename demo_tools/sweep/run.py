@@ -1,0 +1,143 @@
+"""How should labels be defined? The same episodes under many designs, each replayed: before there is any model."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from demo_tools.dataset.ticks import read_episode_ticks
+from demo_tools.direct.arm import DirectArm
+from demo_tools.direct.replay import replay_direct
+from demo_tools.replay.verdict import Verdict
+from demo_tools.statistics import clopper_pearson_interval, wilson_interval
+from demo_tools.sweep.designs import LabelDesign
+from learned_arm.episode import load_episode
+from learned_arm.errors import LearnedArmError
+
+# What a well trained policy is off by, of the spread of its labels: enough to tell designs that bear it from others.
+ERROR_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a design came to.
+
+    Attributes:
+        design: Its name.
+        passed: Replays that reproduced the recorded outcome.
+        count: Replays.
+        passed_with_errors: Of those that passed, how many did with an error added to every label too, see
+            `ERROR_SHARE`.
+        tracking_rad: Median over the episodes of the largest root mean square error of a joint.
+        causes: How many replays ended for which reason, of those that did not pass.
+    """
+
+    design: str
+    passed: int
+    count: int
+    passed_with_errors: int
+    tracking_rad: float
+    causes: dict[str, int]
+
+    def statement(self) -> dict[str, Any]:
+        """As JSON, with the intervals."""
+        return {
+            "design": self.design,
+            "passed": self.passed,
+            "count": self.count,
+            "wilson": wilson_interval(self.passed, self.count),
+            "clopper_pearson": clopper_pearson_interval(self.passed, self.count),
+            "passed_with_errors": self.passed_with_errors,
+            "wilson_with_errors": wilson_interval(self.passed_with_errors, self.count),
+            "tracking_rad": self.tracking_rad,
+            "causes": self.causes,
+        }
+
+    @staticmethod
+    def of(statement: Mapping[str, Any]) -> Row:
+        """The row that a statement was made of."""
+        return Row(**{each.name: statement[each.name] for each in fields(Row)})
+
+
+def sweep(
+    folders: Sequence[Path],
+    designs: Sequence[LabelDesign],
+    workers: int = 1,
+    error_share: float = ERROR_SHARE,
+    known: Mapping[str, Row] | None = None,
+) -> Iterator[Row]:
+    """Replay episodes under every design; gives each row as soon as it is there.
+
+    Args:
+        folders: Episodes of one task, recorded on the simulated arm.
+        designs: What to compare.
+        workers: Processes side by side.
+        error_share: See `ERROR_SHARE`.
+        known: Rows of an earlier run by design, which are not made again.
+
+    Raises:
+        LearnedArmError: There is no episode, or they are of several contracts.
+    """
+    contracts = {load_episode(folder).contract_hash for folder in folders}
+    if len(contracts) != 1:
+        raise LearnedArmError("no episodes of one contract", got=sorted(contracts), allowed="one")
+    known = known or {}
+    yield from (known[design.name] for design in designs if design.name in known)
+    missing = [design for design in designs if design.name not in known]
+    if workers == 1:
+        yield from (try_design(design, folders, error_share) for design in missing)
+        return
+    # Forked processes would share the physics' threads and OpenGL.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        futures = [pool.submit(try_design, design, folders, error_share) for design in missing]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def recommend(rows: Sequence[Row]) -> Row:
+    """The design to define labels by.
+
+    Of those whose pass rate cannot be told from the best one's (their Wilson intervals meet), the one that bears errors
+    best; of those that bear them alike, the one that follows the recorded motion most closely.
+
+    Raises:
+        LearnedArmError: There is no row.
+    """
+    if not rows:
+        raise LearnedArmError("no design to recommend", got=0, allowed="1 or more")
+    best_low = max(wilson_interval(each.passed, each.count)[0] for each in rows)
+    good = [each for each in rows if wilson_interval(each.passed, each.count)[1] >= best_low]
+    return max(good, key=lambda each: (each.passed_with_errors / max(each.count, 1), -each.tracking_rad))
+
+
+def try_design(design: LabelDesign, folders: Sequence[Path], error_share: float = ERROR_SHARE) -> Row:
+    """Replay every episode under one design; with errors only where it passes without."""
+    episodes = [load_episode(folder) for folder in folders]
+    contract = design.contract(episodes[0].loaded_contract)
+    arm = DirectArm(contract)
+    verdicts: list[Verdict] = []
+    with_errors = 0
+    for number, (folder, episode) in enumerate(zip(folders, episodes, strict=True)):
+        ticks = read_episode_ticks(folder, contract, images=False)
+        verdicts.append(replay_direct(arm, episode, ticks, design.manner()))
+        if verdicts[-1].verdict == "passed":
+            spoilt = replay_direct(arm, episode, ticks, design.manner(error_share, seed=number))
+            with_errors += spoilt.verdict == "passed"
+    return Row(
+        design=design.name,
+        passed=sum(each.verdict == "passed" for each in verdicts),
+        count=len(verdicts),
+        passed_with_errors=with_errors,
+        tracking_rad=statistics.median(_worst_rms(each) for each in verdicts),
+        causes=dict(Counter(each.reason for each in verdicts if each.verdict != "passed")),
+    )
+
+
+def _worst_rms(verdict: Verdict) -> float:
+    return max((each["rms_rad"] for each in verdict.tracking["joints"].values()), default=0.0)
