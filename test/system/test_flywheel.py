@@ -97,8 +97,9 @@ def test_a_replay_in_one_process_goes_as_the_one_over_dds(
         direct = replay_direct(arm, load_episode(each.folder), read_episode_ticks(each.folder, contract, images=False))
         assert (direct.verdict, direct.reason) == (told["verdict"], told["reason"])
         assert direct.tracking["ticks"] == over_dds.tracking["ticks"]
+        # Over DDS the lease may come a tick later, to an arm that has settled for that much longer.
         for joint, here in direct.tracking["joints"].items():
-            assert here["max_rad"] == pytest.approx(over_dds.tracking["joints"][joint]["max_rad"], abs=1e-6)
+            assert here["max_rad"] == pytest.approx(over_dds.tracking["joints"][joint]["max_rad"], abs=1e-5)
 
 
 def test_designs_are_told_apart_and_a_sweep_that_was_cut_off_goes_on(recorded: list[Recorded], tmp_path: Path) -> None:
