@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from learned_arm import checked
 from learned_arm.errors import LearnedArmError
 
 
@@ -85,20 +84,26 @@ def replay(episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], workers:
 
 
 def sweep(
-    episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path = Path("runs/sweep"), workers: int = 2
+    episodes: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path = Path("runs/sweep"),
+    workers: int = 2,
+    quick: bool = False,
 ) -> int:
     """Compare label designs: replay simulated episodes under each and say which to define labels by.
 
     Run it before any training. <out>/sweep.json grows design by design: a run that was cut off goes on where it was.
 
     Args:
-        episodes: Episode folders of one task, recorded on the simulated arm.
+        episodes: Episode folders of one task, recorded on the simulated arm, or folders of them.
         out: The table (sweep.json) and its picture (sweep.png) go here.
         workers: Processes side by side.
+        quick: The four designs that differ most, for a first look.
     """
     from demo_tools.sweep.command import run_sweep
+    from demo_tools.sweep.designs import few_designs, standard_designs
+    from learned_arm.episode import episode_folders
 
-    return run_sweep(episodes, out, workers)
+    return run_sweep(episode_folders(episodes), out, workers, few_designs() if quick else standard_designs())
 
 
 def dataset(
@@ -119,15 +124,9 @@ def dataset(
     """
     from demo_tools.dataset.build import build_dataset
     from demo_tools.flow.progress import bar
-    from learned_arm.episode import EPISODE_FILE, load_episode
+    from learned_arm.episode import episode_folders, load_episode
 
-    # An episode that was taken out has a name that none can have.
-    found = {path.parent for folder in episodes for path in folder.rglob(EPISODE_FILE)}
-    folders = sorted(folder for folder in found if checked.NAME.fullmatch(folder.name))
-    if not folders:
-        raise LearnedArmError(
-            "no episode found", where=", ".join(map(str, episodes)), allowed=f"folders with {EPISODE_FILE}"
-        )
+    folders = episode_folders(episodes)
     contract = load_episode(folders[0]).loaded_contract
     with bar("dataset", len(folders)) as advance:
         manifest = build_dataset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -245,6 +246,22 @@ def list_episodes(root: str | Path, task: str | None = None) -> list[Episode]:
             if checked.NAME.fullmatch(folder.name) and (folder / EPISODE_FILE).is_file():
                 found.append(load_episode(folder))
     return found
+
+
+def episode_folders(places: Iterable[Path]) -> list[Path]:
+    """Folders of all finished episodes at or below some places, sorted; not those being written or taken out.
+
+    Raises:
+        LearnedArmError: There is none.
+    """
+    places = list(places)
+    # An episode that was taken out has a name that none can have.
+    found = {path.parent for place in places for path in place.rglob(EPISODE_FILE)}
+    folders = sorted(folder for folder in found if checked.NAME.fullmatch(folder.name))
+    if not folders:
+        where = ", ".join(map(str, places))
+        raise LearnedArmError("no episode found", where=where, allowed=f"folders with {EPISODE_FILE}")
+    return folders
 
 
 def _parse(value: Any, where: str, folder: Path | None) -> Episode:

@@ -136,6 +136,8 @@ def _survey(
             collector.add(cdr.read_joint_state(message.data))
         elif message.topic == joints_topic:
             stamps.append(cdr.header_stamp_ns(message.data))
+    if not stamps:
+        raise LearnedArmError("no joint state from the start on", where=joints_topic, allowed="one or more")
     complete = topic in episode.streams and episode.streams[topic].lost == 0
     track = collector.track(round(contract.state_max_age_s * _SECOND_NS), complete)
     return digest.hexdigest(), track, (min(stamps), max(stamps))

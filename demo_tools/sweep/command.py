@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from demo_tools.flow.progress import bar, console
-from demo_tools.sweep.designs import LabelDesign, standard_designs
+from demo_tools.sweep.designs import LabelDesign
 from demo_tools.sweep.picture import draw
 from demo_tools.sweep.run import ERROR_SHARE, Row, recommend, sweep
 from learned_arm.canonical import hash_of
@@ -21,7 +21,7 @@ FILE_NAME, PICTURE_NAME = "sweep.json", "sweep.png"
 
 
 def run_sweep(
-    folders: Sequence[Path], out: Path, workers: int, designs: Sequence[LabelDesign] | None = None
+    folders: Sequence[Path], out: Path, workers: int, designs: Sequence[LabelDesign]
 ) -> int:
     """Compare designs, print the table, leave `sweep.json` and `sweep.png`; 0.
 
@@ -29,12 +29,11 @@ def run_sweep(
         folders: Episodes of one task, recorded on the simulated arm.
         out: Where the files go.
         workers: Processes side by side.
-        designs: What to compare; the standard ones unless given.
+        designs: What to compare.
 
     Raises:
         LearnedArmError: No episode, episodes of several contracts, or another sweep lies there.
     """
-    designs = designs or standard_designs()
     if not folders:
         raise LearnedArmError("no episode given", allowed="learned-arm sweep <episode folder> ...")
     if workers < 1:

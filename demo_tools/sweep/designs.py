@@ -83,3 +83,9 @@ def standard_designs() -> tuple[LabelDesign, ...]:
     late = [LabelDesign("sent", "chunk_relative", 20, shift_ticks=ticks) for ticks in (1, 2)]
     coarse = [LabelDesign("sent", each, 20, precision="float16") for each in ("absolute", "delta", "chunk_relative")]
     return (*grid, *late, *coarse)
+
+
+def few_designs() -> tuple[LabelDesign, ...]:
+    """The ones that differ most, for a first look."""
+    few = [("sent", "absolute"), ("sent", "delta"), ("sent", "chunk_relative"), ("measured_next", "chunk_relative")]
+    return tuple(LabelDesign(source, representation, 20) for source, representation in few)

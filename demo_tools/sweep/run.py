@@ -34,7 +34,7 @@ class Row:
         count: Replays.
         passed_with_errors: Of those that passed, how many did with an error added to every label too, see
             `ERROR_SHARE`.
-        tracking_rad: Median over the episodes of the largest root mean square error of a joint.
+        tracking_rad: Median over the replays of the largest root mean square error of a joint; 0 without one.
         causes: How many replays ended for which reason, of those that did not pass.
     """
 
@@ -117,25 +117,30 @@ def recommend(rows: Sequence[Row]) -> Row:
 
 
 def try_design(design: LabelDesign, folders: Sequence[Path], error_share: float = ERROR_SHARE) -> Row:
-    """Replay every episode under one design; with errors only where it passes without."""
+    """Replay every episode under one design; with errors only where it passes without. What cannot be read fails."""
     episodes = [load_episode(folder) for folder in folders]
     contract = design.contract(episodes[0].loaded_contract)
     arm = DirectArm(contract)
     verdicts: list[Verdict] = []
+    unread: Counter[str] = Counter()
     with_errors = 0
     for number, (folder, episode) in enumerate(zip(folders, episodes, strict=True)):
-        ticks = read_episode_ticks(folder, contract, images=False)
-        verdicts.append(replay_direct(arm, episode, ticks, design.manner()))
+        try:
+            ticks = read_episode_ticks(folder, contract, images=False)
+            verdicts.append(replay_direct(arm, episode, ticks, design.manner()))
+        except LearnedArmError as error:
+            unread[f"refused: {error.what}"] += 1
+            continue
         if verdicts[-1].verdict == "passed":
             spoilt = replay_direct(arm, episode, ticks, design.manner(error_share, seed=number))
             with_errors += spoilt.verdict == "passed"
     return Row(
         design=design.name,
         passed=sum(each.verdict == "passed" for each in verdicts),
-        count=len(verdicts),
+        count=len(folders),
         passed_with_errors=with_errors,
-        tracking_rad=statistics.median(_worst_rms(each) for each in verdicts),
-        causes=dict(Counter(each.reason for each in verdicts if each.verdict != "passed")),
+        tracking_rad=statistics.median(map(_worst_rms, verdicts)) if verdicts else 0.0,
+        causes=dict(Counter(each.reason for each in verdicts if each.verdict != "passed") + unread),
     )
 
 

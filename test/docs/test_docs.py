@@ -37,6 +37,7 @@ SMALLER = {
     "--episodes 20": "--episodes 2",
     "--iterations 600": "--iterations 8",
     "--trials 20": "--trials 1 --limit-s 1.0",
+    "--out runs/first/sweep": "--out runs/first/sweep --quick",
 }
 # Run once, even where several pages show them.
 COSTLY = (

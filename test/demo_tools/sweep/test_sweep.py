@@ -60,5 +60,5 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
 
 def test_without_an_episode_nothing_is_compared(tmp_path: Path) -> None:
     with pytest.raises(LearnedArmError, match="no episode given"):
-        run_sweep([], tmp_path / "out", 1)
+        run_sweep([], tmp_path / "out", 1, standard_designs())
     assert not (tmp_path / "out").exists()
