@@ -18,6 +18,7 @@ from learned_arm.observation import decode_image
 # Lossless at any level; a low one costs a tenth of the time.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
+_PNG_CHANNELS = 3
 _LARGEST_BYTES = 8_000_000
 _LARGEST_IMAGE_BYTES = 32_000_000
 
@@ -56,7 +57,8 @@ class InitialStateCapture:
         elif len(data) <= _LARGEST_IMAGE_BYTES and topic not in self._raw_images:
             self._raw_images[topic] = data
             self.wanted -= {topic}
-            return len(data)
+            # A grey picture is written with three channels.
+            return _PNG_CHANNELS * len(data)
         return 0
 
     def _add_state(self, topic: str, data: bytes) -> None:

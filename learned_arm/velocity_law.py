@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm.command_spec import VelocitySettings
+from learned_arm.commander import Command
 
 Vector = NDArray[np.float64]
 
@@ -26,6 +27,19 @@ class VelocityLaw:
         self._highest = np.array(velocity_rad_s, dtype=np.float64)
         self._gain = settings.gain_per_s
         self._bound = np.minimum(self._highest, settings.correction_rad_s)
+
+    def follow(self, command: Command, places: NDArray[np.intp]) -> Vector:
+        """Speeds for what a control tick gave, rad/s, shape (joints,).
+
+        Args:
+            command: With what is sent.
+            places: Where the controller's joints stand in the robot's order.
+        """
+        assert command.sent_rad is not None
+        # Without a request the arm shall hold.
+        measured = command.measured_rad if command.requested_rad is not None else None
+        speed = np.zeros(len(places)) if command.speed_rad_s is None else command.speed_rad_s[places]
+        return self.command(speed, command.sent_rad[places], None if measured is None else measured[places])
 
     def command(self, speed_rad_s: Vector, sent_rad: Vector, measured_rad: Vector | None) -> Vector:
         """Speeds for one control period, rad/s, all of shape (joints,).

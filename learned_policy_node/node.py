@@ -2,9 +2,9 @@
 
 The executor's thread takes messages and answers services, another answers the ticks, and the model has a third: a slow
 model delays its chunks, not the schedule. Another model, set while active, is loaded beside them. With `use_sim_time`
-the node works in lock-step and the model runs inside the tick, so that nothing depends on the machine: while engaged
-it answers every tick of the contract's grid with exactly one message on `/arm/policy/targets`, stamped with that tick
-and empty where the arm shall hold.
+the node works in lock-step: whoever takes the last message of a tick runs the model and answers at once, so that
+nothing depends on the machine. While engaged it answers every tick of the contract's grid with exactly one message on
+`/arm/policy/targets`, stamped with that tick and empty where the arm shall hold.
 """
 
 from __future__ import annotations

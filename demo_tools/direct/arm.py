@@ -52,9 +52,7 @@ class DirectArm:
         self.contract = contract
         self.simulation = ArmSimulation(contract)
         self._speeds = {
-            each.groups[0]: VelocityLaw(
-                robot.limit("velocity_rad_s")[list(each.places)], each.command.settings
-            )
+            each.groups[0]: VelocityLaw(robot.limit("velocity_rad_s")[list(each.places)], each.command.settings)
             for each in robot.controllers
             if isinstance(each.command.settings, VelocitySettings)
         }
@@ -119,17 +117,14 @@ class DirectArm:
     def _send(self, controller: Controller, command: Command) -> None:
         """What the door's adapter for this controller publishes, and the controller takes."""
         assert command.sent_rad is not None
-        places, group, settings = list(controller.places), controller.groups[0], controller.command.settings
+        places, group, settings = np.array(controller.places), controller.groups[0], controller.command.settings
         sent_rad, speed = command.sent_rad[places], command.speed_rad_s
         if isinstance(settings, TrajectorySettings):
             ahead_ns = round(settings.time_from_start_s * _SECOND_NS)
             speeds = speed[None, places] if settings.velocities and speed is not None else None
             self.simulation.set_trajectory(group, controller.joints, 0, [ahead_ns], sent_rad[None], speeds)
         elif group in self._speeds:
-            leads = command.requested_rad is not None and command.measured_rad is not None
-            measured = command.measured_rad[places] if leads and command.measured_rad is not None else None
-            stream = np.zeros(len(places)) if speed is None else speed[places]
-            self.simulation.set_speeds(group, self._speeds[group].command(stream, sent_rad, measured))
+            self.simulation.set_speeds(group, self._speeds[group].follow(command, places))
         else:
             self.simulation.set_position_targets(group, sent_rad)
 

@@ -14,9 +14,7 @@ TOLERANCE_RAD = 0.05
 _SOURCE = "replay"
 
 
-def replay_direct(
-    arm: DirectArm, episode: Episode, ticks: EpisodeTicks, manner: Manner | None = None, label: str = ""
-) -> Verdict:
+def replay_direct(arm: DirectArm, episode: Episode, ticks: EpisodeTicks, manner: Manner | None = None) -> Verdict:
     """Restore an episode's initial state, play its labels under the arm's contract, judge.
 
     Args:
@@ -24,14 +22,13 @@ def replay_direct(
         episode: What was recorded, with the simulator's state.
         ticks: Its ticks under the arm's contract.
         manner: How the labels are played.
-        label: What is played, for errors.
 
     Raises:
         LearnedArmError: The episode has no state of the simulation.
     """
     initial = episode.initial_state
     if initial is None or initial.sim_state is None:
-        raise LearnedArmError("no state of the simulation", where=label or episode.name, allowed="a simulated episode")
+        raise LearnedArmError("no state of the simulation", where=episode.name, allowed="a simulated episode")
     arm.restore(initial.sim_state)
     playback = Playback(
         episode,

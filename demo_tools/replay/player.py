@@ -11,8 +11,6 @@ from learned_arm.action import ActionCodec, Reference
 from learned_arm.contract import Contract
 from learned_arm.timeline import Timeline
 
-PRECISIONS = ("float32", "float16")
-
 
 @dataclass(frozen=True)
 class Manner:
@@ -20,8 +18,8 @@ class Manner:
 
     Attributes:
         execute_ticks: Ticks of a chunk that are played before the next one is decoded; None: half the horizon.
-        precision: What a label is rounded to, see `PRECISIONS`. A dataset keeps float32.
-        hold: Each target is kept until the next one is due, instead of a straight line from one to the next.
+        precision: What a label is rounded to, `float32` (what a dataset keeps) or `float16`.
+        hold: Each target of a chunk is kept until the next one is due, instead of a straight line to it.
         shift_ticks: By how much later than their labels say the targets are played.
         error_share: Standard deviation of an error added to every label, as a share of the labels' own: what somebody
             who has learned them does to them.
@@ -111,10 +109,6 @@ class LabelPlayer:
 
 def held(timeline: Timeline, control_period_ns: int) -> Timeline:
     """A timeline whose points are kept up to one control tick before the next: steps instead of lines."""
-    stamps_ns, positions = timeline.stamps_ns, timeline.positions_rad
-    stamps_ns = np.stack([stamps_ns[:-1], stamps_ns[1:] - control_period_ns], axis=1).ravel()
-    positions = np.repeat(positions[:-1], 2, axis=0)
-    last = len(timeline.stamps_ns) - 1
-    return Timeline(
-        np.append(stamps_ns, timeline.stamps_ns[last]), np.concatenate([positions, timeline.positions_rad[last:]])
-    )
+    stamps_ns = np.stack([timeline.stamps_ns[:-1], timeline.stamps_ns[1:] - control_period_ns], axis=1).ravel()
+    positions = np.repeat(timeline.positions_rad, 2, axis=0)[:-1]
+    return Timeline(np.append(stamps_ns, timeline.stamps_ns[-1:]), positions)

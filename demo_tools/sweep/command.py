@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from demo_tools.flow.progress import bar, console
 from demo_tools.sweep.designs import LabelDesign
 from demo_tools.sweep.picture import draw
-from demo_tools.sweep.run import ERROR_SHARE, Row, recommend, sweep
+from demo_tools.sweep.run import ERROR_SHARE, Row, contenders, sweep
 from learned_arm.canonical import hash_of
 from learned_arm.durable import read_json, write_json
 from learned_arm.episode import load_episode
 from learned_arm.errors import LearnedArmError
+from learned_arm.software import git_state, packages
 
 FILE_NAME, PICTURE_NAME = "sweep.json", "sweep.png"
 
 
-def run_sweep(
-    folders: Sequence[Path], out: Path, workers: int, designs: Sequence[LabelDesign]
-) -> int:
-    """Compare designs, print the table, leave `sweep.json` and `sweep.png`; 0.
+def run_sweep(folders: Sequence[Path], out: Path, workers: int, designs: Sequence[LabelDesign]) -> int:
+    """Compare designs, print the table, leave `sweep.json` and `sweep.png`; 0, or 1 when no design ever passed.
 
     Args:
         folders: Episodes of one task, recorded on the simulated arm.
@@ -45,6 +45,8 @@ def run_sweep(
         "episodes": hash_of(sorted(each.messages_hash for each in episodes)),
         "count": len(episodes),
         "error_share": ERROR_SHARE,
+        # What another physics or another code made is another table.
+        "software": {"git": git_state(Path(__file__).parent), "packages": packages(("mujoco", "numpy"))},
     }
     known = _known(out / FILE_NAME, made_from)
     rows = dict(known)
@@ -54,13 +56,18 @@ def run_sweep(
             _save(out / FILE_NAME, made_from, rows, None)
             advance("all pass" if row.passed == row.count else "some fail" if row.passed else "none pass")
     ordered = [rows[design.name] for design in designs]
-    best = recommend(ordered)
+    good = contenders(ordered)
+    best = good[0] if good else None
     _save(out / FILE_NAME, made_from, {row.design: row for row in ordered}, best)
     title = f"{episodes[0].task}: {len(episodes)} episodes under {len(ordered)} label designs"
-    draw(ordered, best.design, title, out / PICTURE_NAME)
+    draw(ordered, best, title, out / PICTURE_NAME)
     console.print(_table(ordered, best, title))
-    console.print(f"recommended: {best.design}   {out / FILE_NAME}   {out / PICTURE_NAME}")
-    return 0
+    if best is None:
+        console.print(f"no design ever passed; the causes are in {out / FILE_NAME}")
+    else:
+        alike = f"{len(good) - 1} others pass about as often: more episodes tell more of them apart"
+        console.print(f"recommended: {best.design}\n{alike}\n{out / FILE_NAME}  {out / PICTURE_NAME}")
+    return 0 if best is not None else 1
 
 
 def _known(path: Path, made_from: dict[str, Any]) -> dict[str, Row]:
@@ -79,18 +86,18 @@ def _save(path: Path, made_from: dict[str, Any], rows: dict[str, Row], best: Row
     write_json(path, {"sweep": 1, "made_from": made_from, "recommended": recommended, "rows": statements})
 
 
-def _table(rows: Sequence[Row], best: Row, title: str) -> Table:
-    table = Table(title=title)
-    for column in ("design", "passed", "95 % (exact)", "with errors", "tracking, rad", ""):
-        table.add_column(column)
+def _table(rows: Sequence[Row], best: Row | None, title: str) -> Table:
+    # Lines between columns would leave too little of a terminal for the names.
+    table = Table(title=title, box=SIMPLE_HEAD)
+    for column in ("design", "passed", "95 %", "errors", "rad"):
+        table.add_column(column, no_wrap=True)
     for row in rows:
         low, high = row.statement()["clopper_pearson"]
         table.add_row(
-            row.design,
-            f"{row.passed} of {row.count}",
-            f"{low:.0%} to {high:.0%}",
+            f"{'> ' if row is best else ''}{row.design}",
+            f"{row.passed}/{row.count}",
+            f"{100 * low:.0f}-{100 * high:.0f}",
             f"{row.passed_with_errors}",
             f"{row.tracking_rad:.4f}",
-            "recommended" if row is best else "",
         )
     return table

@@ -69,7 +69,6 @@ def sweep(
     folders: Sequence[Path],
     designs: Sequence[LabelDesign],
     workers: int = 1,
-    error_share: float = ERROR_SHARE,
     known: Mapping[str, Row] | None = None,
 ) -> Iterator[Row]:
     """Replay episodes under every design; gives each row as soon as it is there.
@@ -78,7 +77,6 @@ def sweep(
         folders: Episodes of one task, recorded on the simulated arm.
         designs: What to compare.
         workers: Processes side by side.
-        error_share: See `ERROR_SHARE`.
         known: Rows of an earlier run by design, which are not made again.
 
     Raises:
@@ -91,32 +89,28 @@ def sweep(
     yield from (known[design.name] for design in designs if design.name in known)
     missing = [design for design in designs if design.name not in known]
     if workers == 1:
-        yield from (try_design(design, folders, error_share) for design in missing)
+        yield from (try_design(design, folders) for design in missing)
         return
     # Forked processes would share the physics' threads and OpenGL.
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        futures = [pool.submit(try_design, design, folders, error_share) for design in missing]
+        futures = [pool.submit(try_design, design, folders) for design in missing]
         for future in as_completed(futures):
             yield future.result()
 
 
-def recommend(rows: Sequence[Row]) -> Row:
-    """The design to define labels by.
+def contenders(rows: Sequence[Row]) -> list[Row]:
+    """The designs to define labels by, the recommended one first; empty when none ever passed.
 
-    Of those whose pass rate cannot be told from the best one's (their Wilson intervals meet), the one that bears errors
-    best; of those that bear them alike, the one that follows the recorded motion most closely.
-
-    Raises:
-        LearnedArmError: There is no row.
+    Those whose pass rate cannot be told from the best one's (their Wilson intervals meet); first the one that bears
+    errors best, and of those that bear them alike the one that follows the recorded motion most closely.
     """
-    if not rows:
-        raise LearnedArmError("no design to recommend", got=0, allowed="1 or more")
-    best_low = max(wilson_interval(each.passed, each.count)[0] for each in rows)
-    good = [each for each in rows if wilson_interval(each.passed, each.count)[1] >= best_low]
-    return max(good, key=lambda each: (each.passed_with_errors / max(each.count, 1), -each.tracking_rad))
+    passing = [each for each in rows if each.passed]
+    best_low = max((wilson_interval(each.passed, each.count)[0] for each in passing), default=0.0)
+    good = [each for each in passing if wilson_interval(each.passed, each.count)[1] >= best_low]
+    return sorted(good, key=lambda each: (-each.passed_with_errors / each.count, each.tracking_rad))
 
 
-def try_design(design: LabelDesign, folders: Sequence[Path], error_share: float = ERROR_SHARE) -> Row:
+def try_design(design: LabelDesign, folders: Sequence[Path]) -> Row:
     """Replay every episode under one design; with errors only where it passes without. What cannot be read fails."""
     episodes = [load_episode(folder) for folder in folders]
     contract = design.contract(episodes[0].loaded_contract)
@@ -132,7 +126,7 @@ def try_design(design: LabelDesign, folders: Sequence[Path], error_share: float 
             unread[f"refused: {error.what}"] += 1
             continue
         if verdicts[-1].verdict == "passed":
-            spoilt = replay_direct(arm, episode, ticks, design.manner(error_share, seed=number))
+            spoilt = replay_direct(arm, episode, ticks, design.manner(ERROR_SHARE, seed=number))
             with_errors += spoilt.verdict == "passed"
     return Row(
         design=design.name,

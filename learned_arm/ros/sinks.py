@@ -78,11 +78,7 @@ class VelocitySink:
 
     def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
         """See `Sink`."""
-        # Without a request the arm shall hold.
-        measured = command.measured_rad if command.requested_rad is not None else None
-        measured_rad = None if measured is None else measured[self._places]
-        speed = self._zero if command.speed_rad_s is None else command.speed_rad_s[self._places]
-        self._publish(self._law.command(speed, sent_rad, measured_rad))
+        self._publish(self._law.follow(command, self._places))
 
     def rest(self) -> None:
         """See `Sink`."""

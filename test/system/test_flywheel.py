@@ -105,11 +105,12 @@ def test_a_replay_in_one_process_goes_as_the_one_over_dds(
 def test_designs_are_told_apart_and_a_sweep_that_was_cut_off_goes_on(recorded: list[Recorded], tmp_path: Path) -> None:
     folders = [each.folder for each in recorded[:2]]
     good, bad = LabelDesign("sent", "chunk_relative", 20), LabelDesign("measured_next", "step_relative", 20)
-    assert run_sweep(folders, tmp_path, 1, [bad]) == 0
-    first = read_json(tmp_path / "sweep.json")["rows"]
-    assert run_sweep(folders, tmp_path, 1, [good, bad]) == 0
+    assert run_sweep(folders, tmp_path, 1, [bad]) == 1
+    alone = read_json(tmp_path / "sweep.json")
+    assert alone["recommended"] is None
+    assert run_sweep(folders, tmp_path, 2, [good, bad]) == 0
     table = read_json(tmp_path / "sweep.json")
-    assert table["recommended"] == good.name and table["rows"][1:] == first
+    assert table["recommended"] == good.name and table["rows"][1:] == alone["rows"]
     assert [each["passed"] for each in table["rows"]] == [2, 0]
     with pytest.raises(LearnedArmError, match="another sweep is here"):
         run_sweep(folders[:1], tmp_path, 1, [good])

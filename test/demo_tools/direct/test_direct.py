@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,6 +102,16 @@ def test_a_demonstration_replays_along_the_recorded_motion(arm: DirectArm, shown
     assert (verdict.verdict, verdict.reason) == ("passed", "the recorded outcome was reproduced")
     assert max(each["max_rad"] for each in verdict.tracking["joints"].values()) < 1e-3
     assert verdict.contract_hash == arm.contract.hash
+
+
+@pytest.mark.parametrize("adapter", ["joint_trajectory", "forward_velocity"])
+def test_other_controllers_are_driven_as_the_door_drives_them(contract: Contract, adapter: str) -> None:
+    value = copy.deepcopy(contract.canonical())
+    value["robot"]["groups"]["arm"]["command"] = {"adapter": adapter, "topic": "/arm_controller/commands"}
+    arm = DirectArm(Contract.from_canonical(value))
+    shown = show(arm, 1)
+    verdict = replay_direct(arm, shown.episode, shown.ticks)
+    assert (verdict.verdict, verdict.reason) == ("passed", "the recorded outcome was reproduced")
 
 
 def test_the_same_replay_twice_is_the_same_to_the_bit(arm: DirectArm, shown: Shown) -> None:

@@ -11,7 +11,7 @@ from demo_tools.replay.player import held
 from demo_tools.sweep.command import run_sweep
 from demo_tools.sweep.designs import standard_designs
 from demo_tools.sweep.picture import draw
-from demo_tools.sweep.run import Row, recommend
+from demo_tools.sweep.run import Row, contenders
 from learned_arm.contract import load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline
@@ -24,6 +24,7 @@ def row(design: str, passed: int, with_errors: int = 0, tracking_rad: float = 0.
 def test_every_design_is_a_contract_of_its_own_name() -> None:
     base, designs = load_contract("pick_cube"), standard_designs()
     assert len({each.name for each in designs}) == len(designs) >= 24
+    assert len({(each.contract(base).hash, each.manner()) for each in designs}) == len(designs)
     for each in designs:
         made = each.contract(base)
         assert (made.rate_hz, made.action.source) == (each.rate_hz, each.source)
@@ -32,10 +33,11 @@ def test_every_design_is_a_contract_of_its_own_name() -> None:
 
 def test_what_passes_as_often_is_told_apart_by_errors_and_then_by_tracking() -> None:
     rows = [row("often", 40, 20), row("nearly", 39, 35, 0.02), row("closer", 39, 35, 0.01), row("never", 0, 0, 0.0)]
-    assert recommend(rows).design == "closer"
-    assert recommend([rows[0], rows[3]]).design == "often"
-    with pytest.raises(LearnedArmError, match="no design"):
-        recommend([])
+    assert contenders(rows) == [rows[2], rows[1], rows[0]]
+
+
+def test_what_never_passed_is_not_recommended() -> None:
+    assert contenders([row("never", 0), row("neither", 0)]) == []
 
 
 def test_a_row_comes_back_from_its_statement() -> None:
@@ -54,7 +56,8 @@ def test_a_held_timeline_steps_within_one_control_period() -> None:
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:
-    draw([row("good", 40, 38), row("bad", 2)], "good", "pick_cube", tmp_path / "sweep.png")
+    rows = [row("good", 40, 38), row("bad", 2)]
+    draw(rows, rows[0], "pick_cube", tmp_path / "sweep.png")
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
