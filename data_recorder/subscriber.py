@@ -69,7 +69,10 @@ class Subscriber:
         return dict(self._publishers), dict(self.transport_lost)
 
     def discover(self) -> None:
-        """Subscribe to wanted topics that have a publisher by now."""
+        """Subscribe to wanted topics that have a publisher by now, and anew to those that got stuck."""
+        for topic, subscription in self._intake.renew_stuck().items():
+            self._watch_losses(topic, subscription)
+            self._node.get_logger().warning(f"{topic} was stuck in the middleware; subscribed anew")
         existing = [topic for topic, _ in self._node.get_topic_names_and_types()]
         for topic in self._selection.wanted(existing):
             if topic in self.offers:
@@ -94,7 +97,9 @@ class Subscriber:
         profile, latched = _profile(message_type, [each.qos_profile for each in publishers])
         self.offers[topic] = offer
         self._found(offer)
-        subscription = self._intake.subscribe(topic, message_class, profile, latched)
+        self._watch_losses(topic, self._intake.subscribe(topic, message_class, profile, latched))
+
+    def _watch_losses(self, topic: str, subscription: Any) -> None:
         kind = QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST
         with subscription.handle:
             self._lost_events[topic] = rclpy_implementation.EventHandle(subscription.handle, kind)

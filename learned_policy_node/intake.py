@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image, JointState
 
@@ -47,25 +48,34 @@ class Intake:
         self._arrived, self._distrust = arrived, distrust
         self._numbers: dict[str, int] = {}
         self._order = JointOrder(loop.contract.robot.joints)
-        cameras, joints = loop.contract.cameras.values(), loop.contract.robot.joint_states
         images = qos.images_in(lock_step)
-        self._subscriptions = [
-            *(self._listen(Image, each.topic, images, self._on_stream) for each in cameras),
-            *(self._listen(JointState, each.topic, qos.small(), self._on_stream) for each in joints),
-            node.create_subscription(JointState, "/arm/sent", self._on_sent, qos.small(), raw=True),
-        ]
+        self._streams: dict[str, tuple[type, QoSProfile]] = {
+            **{each.topic: (Image, images) for each in loop.contract.cameras.values()},
+            **{each.topic: (JointState, qos.small()) for each in loop.contract.robot.joint_states},
+        }
+        self._subscriptions = {topic: self._listen(topic) for topic in self._streams}
+        self._sent = node.create_subscription(JointState, "/arm/sent", self._on_sent, qos.small(), raw=True)
 
     def close(self) -> None:
         """Listen no more."""
-        for each in self._subscriptions:
+        for each in (*self._subscriptions.values(), self._sent):
             self._node.destroy_subscription(each)
         self._subscriptions.clear()
 
-    def _listen(self, kind: type, topic: str, profile: Any, callback: Callable[..., None]) -> Subscription:
-        return self._node.create_subscription(kind, topic, partial(callback, topic), profile, raw=True)
+    def _listen(self, topic: str) -> Subscription:
+        kind, profile = self._streams[topic]
+        # rclpy passes the information of a message to who takes it; its annotation does not say so.
+        callback: Any = partial(self._on_stream, topic)
+        return self._node.create_subscription(kind, topic, callback, profile, raw=True)
 
     def _on_stream(self, topic: str, raw: bytes, info: dict[str, Any]) -> None:
         received_ns = time.monotonic_ns()
+        if not raw:
+            # See `data_recorder.intake`: it would be called back with this for ever.
+            self._node.destroy_subscription(self._subscriptions[topic])
+            self._subscriptions[topic] = self._listen(topic)
+            self._node.get_logger().warning(f"{topic} was stuck in the middleware; subscribed anew")
+            return
         # One publisher a topic: a gap in its numbers is a message that never came here.
         number = info["publication_sequence_number"]
         last = self._numbers.get(topic)
