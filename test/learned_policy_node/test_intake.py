@@ -35,7 +35,7 @@ def test_a_stuck_stream_is_subscribed_to_anew_and_what_it_missed_is_counted(
     executor.add_node(node)
     arrivals: list[None] = []
     loop = PolicyLoop(OnnxPolicy(make_model()), TemporalEnsemble(contract.period_ns))
-    intake = Intake(node, loop, False, lambda: arrivals.append(None), pytest.fail)
+    intake = Intake(node, loop, False, lambda: arrivals.append(None), lambda error: pytest.fail(str(error)))
     robot = contract.robot
     topic = robot.joint_states[0].topic
     publisher = node.create_publisher(JointState, topic, qos.small())
