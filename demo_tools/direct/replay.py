@@ -14,7 +14,13 @@ TOLERANCE_RAD = 0.05
 _SOURCE = "replay"
 
 
-def replay_direct(arm: DirectArm, episode: Episode, ticks: EpisodeTicks, manner: Manner | None = None) -> Verdict:
+def replay_direct(
+    arm: DirectArm,
+    episode: Episode,
+    ticks: EpisodeTicks,
+    manner: Manner | None = None,
+    recorded: EpisodeTicks | None = None,
+) -> Verdict:
     """Restore an episode's initial state, play its labels under the arm's contract, judge.
 
     Args:
@@ -22,6 +28,7 @@ def replay_direct(arm: DirectArm, episode: Episode, ticks: EpisodeTicks, manner:
         episode: What was recorded, with the simulator's state.
         ticks: Its ticks under the arm's contract.
         manner: How the labels are played.
+        recorded: See `Playback`.
 
     Raises:
         LearnedArmError: The episode has no state of the simulation.
@@ -38,6 +45,7 @@ def replay_direct(arm: DirectArm, episode: Episode, ticks: EpisodeTicks, manner:
         move=False,
         contract=arm.contract,
         manner=manner,
+        recorded=recorded,
     )
     # As over DDS, where the restored state is looked at for some ticks and the lease takes one.
     for _ in range(SETTLE_TICKS + 1):
@@ -49,10 +57,14 @@ def replay_direct(arm: DirectArm, episode: Episode, ticks: EpisodeTicks, manner:
             timeline = playback.step(arm.now_ns, 0, arm.position_rad)
             if playback.outcome is not None:
                 break
+            before = len(arm.commands)
             try:
                 arm.advance(_SOURCE, timeline)
             except LearnedArmError as error:
                 playback.fail(f"the door refused the targets: {error}")
                 break
+            for command in arm.commands[before:]:
+                if command.sent_rad is not None:
+                    playback.obeyed(command.stamp_ns, command.sent_rad)
     assert playback.outcome is not None
     return playback.verdict(*playback.outcome)

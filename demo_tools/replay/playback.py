@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from arm_control.mover import plan_move
 from demo_tools.dataset.ticks import EpisodeTicks
+from demo_tools.replay.diagnosis import diagnose
+from demo_tools.replay.evidence import Evidence
 from demo_tools.replay.judge import TopicJudge
 from demo_tools.replay.player import LabelPlayer, Manner
 from demo_tools.replay.tracking import lateness_report, tracking_report
@@ -32,6 +34,8 @@ class Playback:
         move: Whether the arm must be brought to the initial position first; otherwise it is expected to be there.
         contract: What the labels are; by default the one that the episode was recorded under.
         manner: How they are played.
+        recorded: The ticks as they were recorded, with what was sent; by default those that are played. Where the
+            labels were made of something else, the diagnosis needs to know.
 
     Raises:
         LearnedArmError: The contract names a judge that does not exist yet.
@@ -50,9 +54,10 @@ class Playback:
         move: bool,
         contract: Contract | None = None,
         manner: Manner | None = None,
+        recorded: EpisodeTicks | None = None,
     ) -> None:
         self.outcome: tuple[str, str] | None = None
-        self._episode, self._ticks = episode, ticks
+        self._episode, self._ticks, self._recorded = episode, ticks, recorded or ticks
         self._contract = contract or episode.loaded_contract
         if self._contract.success.judge != "topic":
             raise LearnedArmError(
@@ -66,6 +71,10 @@ class Playback:
         self._move: Timeline | None = None
         self._waited = 0
         self._replayed: list[NDArray[np.float64]] = []
+        self._told: list[NDArray[np.float64]] = []
+        self._played: list[NDArray[np.float64]] = []
+        self._due_ns: list[int] = []
+        self._sent: dict[int, NDArray[np.float64]] = {}
         self._late_ns: list[int] = []
         self._initial_error_rad: dict[str, float] = {}
         self._last_target = ticks.targets[0]
@@ -79,6 +88,36 @@ class Playback:
         """Take one message of the task's success topic."""
         if self.playing:
             self._judge.observe(success)
+
+    def obeyed(self, stamp_ns: int, sent_rad: NDArray[np.float64]) -> None:
+        """Take what the door sent at a control tick, rad, shape (dof,)."""
+        if self.playing:
+            self._sent[stamp_ns] = sent_rad
+
+    def evidence(self) -> Evidence:
+        """What the replay has left behind so far."""
+        action, robot = self._contract.action, self._contract.robot
+        every = np.arange(robot.dof)
+        gripper = [int(place) for group in action.absolute_groups for place in every[robot.slices[group]]]
+        unheard = np.full(robot.dof, np.nan)
+        sent = [self._sent.get(due_ns, unheard) for due_ns in self._due_ns]
+        told, played, measured, obeyed = (
+            np.array(each).reshape(-1, robot.dof) for each in (self._told, self._played, self._replayed, sent)
+        )
+        return Evidence(
+            joints=robot.joints,
+            gripper=tuple(gripper),
+            period_s=self._contract.period_ns / 1e9,
+            expected_ticks=len(self._recorded),
+            initial_error_rad=np.array([self._initial_error_rad.get(joint, 0.0) for joint in robot.joints]),
+            recorded_sent=self._recorded.targets,
+            recorded_measured=self._recorded.measured,
+            told=told,
+            played=played,
+            sent=obeyed,
+            measured=measured,
+            relative_to_command=action.representation in ("delta", "velocity"),
+        )
 
     def arrived(self, measured_rad: NDArray[np.float64]) -> bool:
         """Whether the arm is where the episode began; refuses the replay when it is not."""
@@ -124,6 +163,8 @@ class Playback:
         """The statement about this replay."""
         action, dof = self._contract.action, self._contract.robot.dof
         replayed = np.array(self._replayed).reshape(-1, dof)
+        evidence = self.evidence()
+        wrong = verdict == "failed" or (verdict == "refused" and self._initial_error_rad)
         return Verdict(
             verdict=verdict,
             reason=reason,
@@ -134,6 +175,8 @@ class Playback:
             tracking=tracking_report(self._contract.robot.joints, self._ticks.measured, replayed),
             lateness=lateness_report(self._late_ns),
             judgement=self._judge.judge().evidence,
+            watch=evidence.statement() if len(replayed) else {},
+            diagnosis=[each.statement() for each in diagnose(evidence)] if wrong else [],
             labels={
                 "source": action.source,
                 "representation": action.representation,
@@ -166,6 +209,9 @@ class Playback:
         commanded = self._last_target if index else measured_rad
         timeline = self._player.step(index, tick_ns, Reference(measured_rad, commanded))
         self._replayed.append(measured_rad)
+        self._told.append(self._player.told(index))
+        self._played.append(timeline.positions_rad[0])
+        self._due_ns.append(int(timeline.stamps_ns[0]))
         self._late_ns.append(late_ns)
         self._last_target = timeline.positions_rad[0]
         return timeline

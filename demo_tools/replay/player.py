@@ -24,6 +24,8 @@ class Manner:
         error_share: Standard deviation of an error added to every label, as a share of the labels' own: what somebody
             who has learned them does to them.
         seed: Of the error.
+        against_measured: Labels that are relative to the command are decoded against what is measured: a mistake that
+            is often made.
     """
 
     execute_ticks: int | None = None
@@ -32,6 +34,7 @@ class Manner:
     shift_ticks: int = 0
     error_share: float = 0.0
     seed: int = 0
+    against_measured: bool = False
 
 
 class LabelPlayer:
@@ -67,7 +70,7 @@ class LabelPlayer:
         self._error_rad = self._spread() * self._manner.error_share
         self._rng = np.random.default_rng(self._manner.seed)
         self._chunk_start = -1
-        self._chunk = np.empty((0, contract.robot.dof))
+        self._chunk = self._told = np.empty((0, contract.robot.dof))
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -85,17 +88,27 @@ class LabelPlayer:
             labels = self._labels(start)
             labels = labels + (self._rng.normal(size=labels.shape) * self._error_rad[: len(labels)]).astype(np.float32)
             labels = labels.astype(self._manner.precision).astype(np.float32)
-            self._chunk = self._codec.decode(labels, live)
+            self._chunk = self._codec.decode(labels, self._reference(live))
+            self._told = self._codec.decode(labels, self._recorded(start))
             self._chunk_start = start
         rest = self._chunk[index - start :]
         stamps_ns = self._codec.times_ns(tick_ns + self._manner.shift_ticks * self._contract.period_ns, len(rest))
         timeline = Timeline(stamps_ns, rest)
         return held(timeline, self._contract.robot.control_period_ns) if self._manner.hold else timeline
 
+    def told(self, index: int) -> NDArray[np.float64]:
+        """The target that the label of a tick names, taken at its word, shape (dof,); after `step` of that tick."""
+        return self._told[index - self._chunk_start]
+
+    def _recorded(self, start: int) -> Reference:
+        return Reference(self._measured[start], self._commanded[start])
+
+    def _reference(self, live: Reference) -> Reference:
+        return Reference(live.measured, live.measured) if self._manner.against_measured else live
+
     def _labels(self, start: int) -> NDArray[np.float32]:
         """The chunk of a tick as the dataset holds it, shape (K, dof)."""
-        recorded = Reference(self._measured[start], self._commanded[start])
-        return self._codec.encode(self._targets[start : start + self._horizon], recorded)
+        return self._codec.encode(self._targets[start : start + self._horizon], self._recorded(start))
 
     def _spread(self) -> NDArray[np.float64]:
         """Standard deviation over the episode of each step of a chunk, shape (horizon, dof)."""

@@ -30,6 +30,8 @@ class Verdict:
         lateness: How late ticks were played.
         judgement: What the judge saw.
         labels: Source, representation, dtype and chunking that were played.
+        watch: How the arm followed, now against then, see `Evidence.statement`.
+        diagnosis: Likely causes of a failure, the likeliest first, see `diagnose`.
     """
 
     verdict: str
@@ -42,6 +44,8 @@ class Verdict:
     lateness: dict[str, float] = field(default_factory=dict)
     judgement: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
+    watch: dict[str, Any] = field(default_factory=dict)
+    diagnosis: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def hash(self) -> str:

@@ -1,0 +1,103 @@
+"""Demonstrations without ROS: the scripted expert shows the task to an arm and its door in one process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo_tools.dataset.ticks import EpisodeTicks
+from demo_tools.direct.arm import DirectArm
+from demo_tools.simulation.expert import ScriptedExpert
+from learned_arm.canonical import hash_of
+from learned_arm.episode import Episode, InitialState
+from learned_arm.timeline import at_point
+
+# The arm settles before a person begins, and rests when the task is done.
+_SETTLE_TICKS, _REST_TICKS = 3, 8
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """An episode that was never a bag.
+
+    Attributes:
+        episode: What `episode.json` would say.
+        ticks: Its ticks, targets from what the door sent; no images.
+        requested_rad: What the expert asked for instead, rad, shape (N, dof).
+    """
+
+    episode: Episode
+    ticks: EpisodeTicks
+    requested_rad: NDArray[np.float64]
+
+
+def demonstrate(arm: DirectArm, seed: int, expert_seed: int = 0) -> Demonstration:
+    """Show the task once.
+
+    Args:
+        arm: Arm and door; what a tick and a label are is its contract's.
+        seed: Of the initial state.
+        expert_seed: Of the hand.
+
+    Raises:
+        LearnedArmError: The expert does not know the task, or it is out of reach.
+    """
+    contract = arm.contract
+    arm.reset(seed)
+    state, positions = arm.simulation.state(), arm.position_rad
+    for _ in range(_SETTLE_TICKS):
+        arm.advance()
+    expert = ScriptedExpert(contract, expert_seed)
+    arm.engage("teleop")
+    expert.start(arm.now_ns, arm.position_rad, arm.simulation.cube)
+    ticks: list[int] = []
+    measured: list[NDArray[np.float64]] = []
+    requested: list[NDArray[np.float64]] = []
+    rest = 0
+    while rest < _REST_TICKS:
+        ticks.append(arm.now_ns)
+        measured.append(arm.position_rad)
+        requested.append(expert.step(arm.now_ns))
+        rest += expert.done(arm.now_ns)
+        arm.advance("teleop", at_point(arm.now_ns + contract.period_ns, requested[-1]))
+    sent = {each.stamp_ns: each.sent_rad for each in arm.commands if each.sent_rad is not None}
+    last = arm.commands[-1].sent_rad
+    offset_ns = contract.action.offset_ticks * contract.period_ns
+    identity = hash_of([contract.hash, seed, expert_seed])
+    initial = InitialState(0, dict(zip(contract.robot.joints, positions.tolist(), strict=True)), tuple(state.tolist()))
+    episode = Episode(
+        id=identity[:32],
+        name=f"20260101T000000Z-{identity[:8]}",
+        task=contract.task,
+        contract_hash=contract.hash,
+        contract=contract.canonical(),
+        outcome="success" if arm.simulation.judge.now else "failure",
+        operator="scripted_expert",
+        reason="",
+        notes="",
+        policy=None,
+        initial_state=initial,
+        streams={},
+        start_ns=ticks[0],
+        end_ns=ticks[-1] + 1,
+        messages_hash=identity,
+    )
+    found = EpisodeTicks(
+        ticks_ns=np.array(ticks, np.int64),
+        measured=np.stack(measured),
+        commanded=np.array([sent[tick_ns] for tick_ns in ticks]),
+        targets=np.array([sent.get(tick_ns + offset_ns, last) for tick_ns in ticks]),
+        sources=np.zeros(len(ticks), np.int64),
+        images={},
+        stamps_ns={},
+        trimmed={},
+        messages_hash=identity,
+    )
+    return Demonstration(episode, found, np.stack(requested))
+
+
+def relabelled(shown: Demonstration, targets_rad: NDArray[np.float64]) -> EpisodeTicks:
+    """Its ticks with other labels, rad, shape (N, dof)."""
+    return replace(shown.ticks, targets=targets_rad)
