@@ -12,7 +12,7 @@ from benchmarks.result import RESULTS
 from learned_arm.durable import read_json
 from learned_arm.errors import LearnedArmError
 
-BENCHMARKS = ("camera_to_command", "tick_jitter", "recorder_load", "fault_table")
+BENCHMARKS = ("camera_to_command", "tick_jitter", "recorder_load", "fault_table", "replay_fault_table")
 _LIMIT_S = 300.0
 
 

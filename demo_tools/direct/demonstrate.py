@@ -33,13 +33,16 @@ class Demonstration:
     requested_rad: NDArray[np.float64]
 
 
-def demonstrate(arm: DirectArm, seed: int, expert_seed: int = 0) -> Demonstration:
+def demonstrate(
+    arm: DirectArm, seed: int, expert_seed: int = 0, aside_m: NDArray[np.float64] | None = None
+) -> Demonstration:
     """Show the task once.
 
     Args:
         arm: Arm and door; what a tick and a label are is its contract's.
         seed: Of the initial state.
         expert_seed: Of the hand.
+        aside_m: How far beside the object the hand goes, in base_link, shape (3,): a person who misses.
 
     Raises:
         LearnedArmError: The expert does not know the task, or it is out of reach.
@@ -51,7 +54,10 @@ def demonstrate(arm: DirectArm, seed: int, expert_seed: int = 0) -> Demonstratio
         arm.advance()
     expert = ScriptedExpert(contract, expert_seed)
     arm.engage("teleop")
-    expert.start(arm.now_ns, arm.position_rad, arm.simulation.cube)
+    seen = arm.simulation.cube
+    if aside_m is not None:
+        seen = replace(seen, position_m=seen.position_m + aside_m)
+    expert.start(arm.now_ns, arm.position_rad, seen)
     ticks: list[int] = []
     measured: list[NDArray[np.float64]] = []
     requested: list[NDArray[np.float64]] = []
@@ -96,8 +102,3 @@ def demonstrate(arm: DirectArm, seed: int, expert_seed: int = 0) -> Demonstratio
         messages_hash=identity,
     )
     return Demonstration(episode, found, np.stack(requested))
-
-
-def relabelled(shown: Demonstration, targets_rad: NDArray[np.float64]) -> EpisodeTicks:
-    """Its ticks with other labels, rad, shape (N, dof)."""
-    return replace(shown.ticks, targets=targets_rad)

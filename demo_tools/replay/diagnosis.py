@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from demo_tools.replay.evidence import Array, Evidence, Response, event_s, respond
+from demo_tools.replay.evidence import Array, Evidence, event_s, respond
 
 # What a label may be off by: the float32 of a dataset and the rounding of a small message.
 _SAME_RAD = 2e-3
@@ -29,6 +29,9 @@ _GRIPPER_RAD = 0.06
 # What a hypothesis leaves unexplained must be this small a share of what there was to explain.
 _EXPLAINED = 0.25
 _RATES = (0.5, 2.0)
+# What a replay begins with, before it meets anything; and what a figure needs.
+_EARLY = 0.4
+_FEWEST_TICKS = 8
 
 
 class Cause(StrEnum):
@@ -94,7 +97,7 @@ def _labels(found: Evidence) -> Iterator[Finding]:
     count = len(found.told)
     if count == 0:
         return
-    truth = found.recorded_sent[:count]
+    truth = _as_long(found.recorded_sent, count)
     off = [place for place in found.arm if np.abs(found.told[:, place] - truth[:, place]).max() > _SAME_RAD]
     whole = _cut(found) if off or count < found.expected_ticks else None
     if whole is not None:
@@ -125,7 +128,7 @@ def _cut(found: Evidence) -> Finding | None:
 
 def _how_labels_differ(found: Evidence, off: list[int]) -> Finding:
     """The simplest change that turns what was sent into what the labels say."""
-    told, truth, period_s = found.told, found.recorded_sent[: len(found.told)], found.period_s
+    told, truth, period_s = found.told, _as_long(found.recorded_sent, len(found.told)), found.period_s
     names = ", ".join(found.joints[place] for place in off)
     for one, two in combinations(off, 2):
         crossed = np.abs(told[:, [one, two]] - truth[:, [two, one]]).max()
@@ -152,6 +155,11 @@ def _how_labels_differ(found: Evidence, off: list[int]) -> Finding:
         aside = {found.joints[place]: round(float((told - truth)[:, place].mean()), 4) for place in off}
         return Finding(Cause.JOINT_OFFSET, names, f"by {aside} rad")
     return Finding(Cause.LABELS_DIFFER, names, f"up to {np.abs(told - truth).max():.4f} rad")
+
+
+def _as_long(recorded: Array, count: int) -> Array:
+    """So many rows of a recording; past its end it is held."""
+    return recorded[np.minimum(np.arange(count), len(recorded) - 1)]
 
 
 def _explained(told: Array, guess: Array, truth: Array, off: list[int]) -> bool:
@@ -192,41 +200,61 @@ def _reference(found: Evidence) -> Iterator[Finding]:
 
 def _limits(found: Evidence) -> Iterator[Finding]:
     """What the door let through was something else, where in the recording it was not."""
-    known = np.isfinite(found.sent).all(axis=1)
-    if not known.any():
+    changed = np.nan_to_num(np.abs(found.sent - found.played))
+    too_much = np.flatnonzero(changed.max(axis=1, initial=0.0) > _SAME_RAD)
+    if not len(too_much):
         return
-    changed = np.abs(found.sent - found.played)[known].max(axis=0)
-    for place in np.flatnonzero(changed > _SAME_RAD):
-        yield Finding(Cause.LIMITS, found.joints[place], f"by up to {changed[place]:.4f} rad")
+    first = int(too_much[0])
+    # An arm that has left its way already makes labels jump and the door object: that is a consequence.
+    count = min(first + 1, len(found.recorded_measured))
+    if np.abs(found.measured[:count] - found.recorded_measured[:count]).max() > _SAME_RAD:
+        return
+    for place in np.flatnonzero(changed.max(axis=0) > _SAME_RAD):
+        yield Finding(Cause.LIMITS, found.joints[place], f"by up to {changed[:, place].max():.4f} rad")
 
 
 def _arm(found: Evidence) -> Iterator[Finding]:
-    """How the arm follows, against how it followed in the recording."""
-    then, now = found.response(False), found.response(True)
-    if not then or len(found.measured) < 3:
+    """How the arm follows, against how it followed in the recording; what moves it furthest aside comes first.
+
+    A controller that is another one shows from the first motion on. Where only the rest of the replay differs, the arm
+    met something on its way.
+    """
+    if len(found.measured) < _FEWEST_TICKS:
         return
+    beginning = found.part(max(int(_EARLY * len(found.measured)), _FEWEST_TICKS))
+    early = sorted(_unlike(beginning), key=lambda each: -each[0])
+    if early:
+        yield from (finding for _, finding in early)
+    elif late := sorted(_unlike(found), key=lambda each: -each[0]):
+        joints = ", ".join(dict.fromkeys(finding.joint or "all" for _, finding in late))
+        yield Finding(Cause.WORLD, joints, "the arm was held up on its way, having followed as recorded before")
+
+
+def _unlike(found: Evidence) -> Iterator[tuple[float, Finding]]:
+    """Findings with how far each moves the arm aside, rad."""
+    then, now = found.response(False), found.response(True)
+    speed = {place: float(np.abs(np.diff(found.sent[:, place])).mean()) / found.period_s for place in then}
     later_s = {place: now[place].lag_s - then[place].lag_s for place in then}
     slow = [place for place, by_s in later_s.items() if by_s > _LAG_S]
     if len(slow) > len(then) / 2:
-        yield Finding(Cause.LATENCY, "", f"{1e3 * float(np.median(list(later_s.values()))):.0f} ms later than recorded")
-    elif slow:
-        by = {found.joints[each]: f"{1e3 * later_s[each]:.0f} ms" for each in slow}
-        yield Finding(Cause.GAIN, ", ".join(by), f"one joint is slower than the others: {by}")
-    yield from _aside(found, then, now)
-
-
-def _aside(found: Evidence, then: dict[int, Response], now: dict[int, Response]) -> Iterator[Finding]:
+        by_s = float(np.median(list(later_s.values())))
+        yield by_s * max(speed.values()), Finding(Cause.LATENCY, "", f"{1e3 * by_s:.0f} ms later than recorded")
     for place in then:
-        gain, offset = now[place].gain - then[place].gain, now[place].offset_rad - then[place].offset_rad
+        joint, before, after = found.joints[place], then[place], now[place]
+        gain, offset = after.gain - before.gain, after.offset_rad - before.offset_rad
         if abs(gain) > _GAIN:
-            yield Finding(Cause.GAIN, found.joints[place], f"{now[place].gain:.3f}, recorded {then[place].gain:.3f}")
-        elif abs(offset) > 2 * _SAME_RAD:
-            yield Finding(Cause.ARM_OFFSET, found.joints[place], f"{offset:+.4f} rad beside where it was told to be")
+            effect = abs(gain) * float(found.sent[:, place].std())
+            yield effect, Finding(Cause.GAIN, joint, f"{after.gain:.3f}, recorded {before.gain:.3f}")
+        if abs(offset) > 2 * _SAME_RAD:
+            yield abs(offset), Finding(Cause.ARM_OFFSET, joint, f"{offset:+.4f} rad beside where it was told to be")
+        if place in slow and len(slow) <= len(then) / 2:
+            effect = later_s[place] * speed[place]
+            yield effect, Finding(Cause.GAIN, joint, f"follows {1e3 * later_s[place]:.0f} ms later, others do not")
 
 
 def _gripper(found: Evidence) -> Iterator[Finding]:
     """Events in another order or at another time; a jaw that closes further found nothing there."""
-    count = len(found.measured)
+    count = min(len(found.measured), len(found.recorded_measured))
     for place in found.gripper:
         if count < 2:
             return

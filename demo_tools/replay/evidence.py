@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,12 @@ class Evidence:
         """Places of the joints that are no gripper."""
         return tuple(place for place in range(len(self.joints)) if place not in self.gripper)
 
+    def part(self, ticks: int) -> Evidence:
+        """Of its first ticks."""
+        first = {name: getattr(self, name)[:ticks] for name in ("told", "played", "sent", "measured")}
+        then = {name: getattr(self, name)[:ticks] for name in ("recorded_sent", "recorded_measured")}
+        return replace(self, **first, **then)
+
     def moving(self) -> tuple[int, ...]:
         """Places of arm joints that moved enough in the recording to tell something."""
         span = np.ptp(self.recorded_sent, axis=0)
@@ -84,7 +90,7 @@ class Response:
     """How one signal follows another.
 
     Attributes:
-        lag_s: By how much it comes later: where their difference is least.
+        lag_s: By how much it comes later.
         gain: Slope of the straight line through one over the other, at that lag.
         offset_rad: Mean of what is left at that lag.
         residual_rad: Root mean square of what line and lag do not explain.
@@ -99,18 +105,21 @@ class Response:
 def respond(told: Array, did: Array, period_s: float) -> Response:
     """Lag, gain and offset of one signal against another, both sampled once a period, shape (M,).
 
-    The lag is where the mean square of their difference, freed of its mean, is least; searched in steps of 5 ms, the
-    signals joined by lines.
+    The lag is where a straight line through one over the other leaves least; searched in steps of 5 ms, the signals
+    joined by lines.
     """
     known = np.isfinite(told) & np.isfinite(did)
     told, did = told[known], did[known]
     if len(told) < 3:
         return Response(0.0, 1.0, 0.0, 0.0)
     times = np.arange(len(told)) * period_s
-    lags = np.arange(-_LONGEST_LAG_S, _LONGEST_LAG_S + _LAG_STEP_S / 2, _LAG_STEP_S)
+    steps = round(_LONGEST_LAG_S / _LAG_STEP_S)
+    lags = np.arange(-steps, steps + 1) * _LAG_STEP_S
     shifted = np.stack([np.interp(times - lag, times, told) for lag in lags])
-    error = did - shifted
-    cost = ((error - error.mean(axis=1, keepdims=True)) ** 2).mean(axis=1)
+    centred, follows = shifted - shifted.mean(axis=1, keepdims=True), did - did.mean()
+    spreads = (centred**2).mean(axis=1)
+    shared = (centred * follows).mean(axis=1)
+    cost = (follows**2).mean() - np.divide(shared**2, spreads, out=np.zeros_like(shared), where=spreads > 1e-12)
     # Among lags that explain it alike the smallest: a joint at rest has none.
     good = np.flatnonzero(cost <= cost.min() + 1e-12)
     best = good[np.argmin(np.abs(lags[good]))]
@@ -118,7 +127,7 @@ def respond(told: Array, did: Array, period_s: float) -> Response:
     spread = float(line.std())
     gain = float(np.cov(line, did, bias=True)[0, 1] / spread**2) if spread > 1e-6 else 1.0
     left = did - did.mean() - gain * (line - line.mean())
-    return Response(float(lags[best]), gain, float(error[best].mean()), float(np.sqrt((left**2).mean())))
+    return Response(float(lags[best]), gain, float((did - line).mean()), float(np.sqrt((left**2).mean())))
 
 
 def event_s(position_rad: Array, period_s: float) -> tuple[tuple[float, int], ...]:

@@ -24,9 +24,9 @@ from demo_tools.replay.verdict import EXIT_STATUS, Verdict
 from learned_arm import cdr
 from learned_arm.alignment import Aligner, Refusal
 from learned_arm.contract import Contract
-from learned_arm.episode import Episode, load_episode
+from learned_arm.episode import SENT, Episode, load_episode
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import ObservationBuilder
+from learned_arm.observation import JointOrder, ObservationBuilder
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import DoorClient
 from learned_arm.ros.node import is_lock_step, parameter, run
@@ -199,6 +199,8 @@ class ReplayNode(Node):
         for source in contract.robot.joint_states:
             on_joints = self._joints_callback(source.topic)
             self.create_subscription(JointState, source.topic, on_joints, qos.newest(), raw=True)
+        self._sent_order = JointOrder(contract.robot.joints)
+        self.create_subscription(JointState, SENT, self._on_sent, qos.small(), raw=True)
         if contract.success.topic is not None:
             self.create_subscription(Bool, contract.success.topic, self._on_success, qos.small())
         if not self._lock_step:
@@ -259,6 +261,19 @@ class ReplayNode(Node):
                     self._on_tick(stamp_ns, 0)
 
         return on_joints
+
+    def _on_sent(self, raw: bytes) -> None:
+        with self._lock:
+            playback = self._playback
+            if playback is None or not playback.playing:
+                return
+            try:
+                view = cdr.read_joint_state(raw)
+                # Without names nothing was commanded at this control tick.
+                if view.names:
+                    playback.obeyed(view.stamp_ns, self._sent_order.positions(view.names, view.position))
+            except LearnedArmError as error:
+                self.get_logger().error(f"{SENT} refused: {error}", throttle_duration_sec=1.0)
 
     def _on_success(self, message: Bool) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from arm_control.mover import plan_move
 from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.replay.diagnosis import diagnose
 from demo_tools.replay.evidence import Evidence
-from demo_tools.replay.judge import TopicJudge
+from demo_tools.replay.judge import FinalPose, FinalPoseJudge, Judgement, TopicJudge
 from demo_tools.replay.player import LabelPlayer, Manner
 from demo_tools.replay.tracking import lateness_report, tracking_report
 from demo_tools.replay.verdict import Verdict
@@ -59,14 +59,15 @@ class Playback:
         self.outcome: tuple[str, str] | None = None
         self._episode, self._ticks, self._recorded = episode, ticks, recorded or ticks
         self._contract = contract or episode.loaded_contract
-        if self._contract.success.judge != "topic":
+        judge = self._contract.success.judge
+        if judge not in ("topic", "final_pose"):
             raise LearnedArmError(
-                "no such judge yet", where="contract", got=self._contract.success.judge, allowed="topic"
+                "no such judge yet", where="contract", got=judge, allowed=["topic", "final_pose"]
             )
         self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
         self._player = LabelPlayer(self._contract, ticks.targets, ticks.measured, ticks.commanded, manner)
         self._manner = manner or Manner()
-        self._judge = TopicJudge()
+        self._topic_judge = TopicJudge() if judge == "topic" else None
         self._to_go = move
         self._move: Timeline | None = None
         self._waited = 0
@@ -75,6 +76,8 @@ class Playback:
         self._played: list[NDArray[np.float64]] = []
         self._due_ns: list[int] = []
         self._sent: dict[int, NDArray[np.float64]] = {}
+        self._newest_sent: NDArray[np.float64] | None = None
+        self._newest_measured: NDArray[np.float64] | None = None
         self._late_ns: list[int] = []
         self._initial_error_rad: dict[str, float] = {}
         self._last_target = ticks.targets[0]
@@ -86,19 +89,17 @@ class Playback:
 
     def observe(self, success: bool) -> None:
         """Take one message of the task's success topic."""
-        if self.playing:
-            self._judge.observe(success)
+        if self.playing and self._topic_judge is not None:
+            self._topic_judge.observe(success)
 
     def obeyed(self, stamp_ns: int, sent_rad: NDArray[np.float64]) -> None:
         """Take what the door sent at a control tick, rad, shape (dof,)."""
         if self.playing:
-            self._sent[stamp_ns] = sent_rad
+            self._sent[stamp_ns] = self._newest_sent = sent_rad
 
     def evidence(self) -> Evidence:
         """What the replay has left behind so far."""
         action, robot = self._contract.action, self._contract.robot
-        every = np.arange(robot.dof)
-        gripper = [int(place) for group in action.absolute_groups for place in every[robot.slices[group]]]
         unheard = np.full(robot.dof, np.nan)
         sent = [self._sent.get(due_ns, unheard) for due_ns in self._due_ns]
         told, played, measured, obeyed = (
@@ -106,7 +107,7 @@ class Playback:
         )
         return Evidence(
             joints=robot.joints,
-            gripper=tuple(gripper),
+            gripper=self._gripper(),
             period_s=self._contract.period_ns / 1e9,
             expected_ticks=len(self._recorded),
             initial_error_rad=np.array([self._initial_error_rad.get(joint, 0.0) for joint in robot.joints]),
@@ -141,6 +142,8 @@ class Playback:
         """
         if self.outcome is not None:
             return None
+        if self._replayed:
+            self._newest_measured = measured_rad
         if self._to_go:
             return self._approach(tick_ns, measured_rad)
         if not self._replayed and self._waited < SETTLE_TICKS:
@@ -174,7 +177,7 @@ class Playback:
             initial_error_rad=self._initial_error_rad,
             tracking=tracking_report(self._contract.robot.joints, self._ticks.measured, replayed),
             lateness=lateness_report(self._late_ns),
-            judgement=self._judge.judge().evidence,
+            judgement=self._judged().evidence,
             watch=evidence.statement() if len(replayed) else {},
             diagnosis=[each.statement() for each in diagnose(evidence)] if wrong else [],
             labels={
@@ -216,8 +219,23 @@ class Playback:
         self._last_target = timeline.positions_rad[0]
         return timeline
 
+    def _gripper(self) -> tuple[int, ...]:
+        action, robot = self._contract.action, self._contract.robot
+        every = np.arange(robot.dof)
+        return tuple(int(each) for group in action.absolute_groups for each in every[robot.slices[group]])
+
+    def _judged(self) -> Judgement:
+        if self._topic_judge is not None:
+            return self._topic_judge.judge()
+        recorded = FinalPose(self._recorded.measured[-1], self._recorded.targets[-1])
+        judge = FinalPoseJudge(self._contract.robot, self._gripper(), recorded)
+        if self._newest_measured is not None:
+            sent = self._last_target if self._newest_sent is None else self._newest_sent
+            judge.observe(FinalPose(self._newest_measured, sent))
+        return judge.judge()
+
     def _end(self) -> None:
-        said = "success" if self._judge.judge().success else "failure"
+        said = "success" if self._judged().success else "failure"
         if said == self._episode.outcome:
             self.outcome = ("passed", "the recorded outcome was reproduced")
         else:

@@ -174,6 +174,16 @@ class ArmSimulation:
         self._data.ctrl[self._ctrl] = start.position_rad * self._to_model
         self._begin()
 
+    def put_cube(self, cube: CubePose) -> None:
+        """Put the cube somewhere, at rest; nothing else changes.
+
+        Raises:
+            LearnedArmError: The task has none.
+        """
+        if self._has_pads:
+            raise LearnedArmError("no cube in this task", where=self.contract.task)
+        self._put_cube(self._data.qpos, cube)
+
     def _put_cube(self, qpos: Array, cube: CubePose) -> None:
         qpos[self._cube : self._cube + 7] = [*cube.position_m, *cube.quaternion]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_tools.simulation.scene import CUBE_M
+from demo_tools.simulation.scene import CUBE_M, PAD_HALF_WIDTH_M, PAD_TIP_M
 from learned_arm.errors import LearnedArmError
 
 Array = NDArray[np.float64]
@@ -41,7 +41,9 @@ class Situation:
 def picked(now: Situation) -> bool:
     """The cube is at least 5 cm above the table and held: between the fingers, and touched by both."""
     in_tcp = now.tcp[:3, :3].T @ (now.cube_m - now.tcp[:3, 3])
-    between = abs(in_tcp[0]) < now.jaw_m / 2 and abs(in_tcp[1]) < CUBE_M / 2 and abs(in_tcp[2]) < 0.03
+    # A cube may be held by its edge, as far as its sides and the pads overlap.
+    beside_m, below_m = CUBE_M / 2 + PAD_HALF_WIDTH_M, CUBE_M / 2 + PAD_TIP_M
+    between = abs(in_tcp[0]) < now.jaw_m / 2 and abs(in_tcp[1]) < beside_m and abs(in_tcp[2]) < below_m
     return bool(now.cube_m[2] >= CUBE_M / 2 + LIFT_M and between and now.fingers_touching == 2)
 
 

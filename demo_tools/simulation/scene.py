@@ -27,8 +27,11 @@ CUBE_M = 0.04
 PHYSICS_STEP_NS = 2_000_000
 
 _LAMP_PLACES_M = ((0.66, 0.06), (0.66, 0.21))
-_PAD_HALF_M = (0.005, 0.011, 0.035)
+PAD_HALF_WIDTH_M = 0.011
+_PAD_HALF_M = (0.005, PAD_HALF_WIDTH_M, 0.035)
 _PALM_END_M = 0.09
+PAD_TIP_M = _PALM_END_M + 2 * _PAD_HALF_M[2] - TCP_M
+"""How far the finger pads reach beyond the point between them, along the tool's z."""
 _LINK_RADIUS_M = {"upper_arm_link": 0.055, "forearm_link": 0.048}
 # A stiff position servo with a first-order lag of kv / kp = 25 ms, as an industrial controller shows from
 # outside.
