@@ -8,7 +8,7 @@ from learned_arm import checked
 from learned_arm.commander import SOURCE_TIMEOUT_S, SOURCES
 from learned_arm.contract import Contract, load_contract
 from learned_arm.deadman import KINDS, DeadmanSettings
-from learned_arm.ros.node import check_when_set, parameter
+from learned_arm.ros.node import check_when_set, parameter, state_contract
 from learned_arm.ros.priority import HIGHEST
 
 REALTIME_PRIORITY = 50
@@ -25,7 +25,9 @@ def declare_contract(node: Any) -> Contract:
         node, "contract", "pick_cube", "contract (name or YAML path) that names robot and tick rate", read_only=True
     )
     robot = parameter(node, "robot", "", "another robot file than the contract names", read_only=True)
-    return load_contract(name, robot or None)
+    contract = load_contract(name, robot or None)
+    state_contract(node, contract)
+    return contract
 
 
 def declare_source(node: Any) -> None:

@@ -19,7 +19,9 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
+from demo_tools.replay.examiner import Examiner
 from demo_tools.replay.playback import SETTLE_TICKS, Playback
+from demo_tools.replay.preflight import Preflight
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
 from learned_arm import cdr
 from learned_arm.alignment import Aligner, Refusal
@@ -46,6 +48,7 @@ class Phase(Enum):
     IDLE = "idle"
     LOADING = "loading"
     FINDING = "finding"
+    CHECKING = "checking"
     RESTORING = "restoring"
     ARRIVING = "arriving"
     ENGAGING = "engaging"
@@ -53,7 +56,7 @@ class Phase(Enum):
     DONE = "done"
 
 
-_WAITING = (Phase.RESTORING, Phase.ARRIVING, Phase.ENGAGING)
+_WAITING = (Phase.CHECKING, Phase.RESTORING, Phase.ARRIVING, Phase.ENGAGING)
 
 
 class ReplayNode(Node):
@@ -63,6 +66,7 @@ class ReplayNode(Node):
         super().__init__("replay_node")
         parameter(self, "episode", "", "folder of the episode to replay")
         parameter(self, "tolerance_rad", 0.05, "largest distance of a joint from the recorded initial position")
+        parameter(self, "preflight", True, "compare what runs with what was recorded, and refuse another robot")
         parameter(self, "speed_scale", 0.25, "share of the limits that the move to the initial position uses")
         self._exit_when_done = bool(
             parameter(self, "exit_when_done", False, "start at once, end with the verdict's status")
@@ -86,7 +90,9 @@ class ReplayNode(Node):
         self.create_timer(_POLL_S, self._on_poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def close(self) -> None:
-        """End the tick thread."""
+        """End the tick thread and what looks at the robot."""
+        if self._contract is not None:
+            self._examiner.close()
         if self._ticker is not None:
             self._ticker.close()
 
@@ -96,6 +102,7 @@ class ReplayNode(Node):
         self._loaded: EpisodeTicks | LearnedArmError | None = None
         self._playback: Playback | None = None
         self._verdict: Verdict | None = None
+        self._preflight: Preflight | None = None
         self._engaged = False
         self._settled = 0
 
@@ -141,6 +148,8 @@ class ReplayNode(Node):
                     self._take_loaded()
                 if self._phase is Phase.FINDING:
                     self._look_around()
+                if self._phase is Phase.CHECKING:
+                    self._examine()
             except LearnedArmError as error:
                 self._finish("refused", str(error))
             if self._phase in _WAITING and time.monotonic() - self._phase_since_s > _PATIENCE_S:
@@ -167,6 +176,10 @@ class ReplayNode(Node):
         state = list(initial.sim_state) if initial is not None and initial.sim_state is not None else []
         if state and not self._simulation.ready and waited_s < _SIMULATION_DISCOVERY_S:
             return
+        if self._preflight is None and self.get_parameter("preflight").get_parameter_value().bool_value:
+            self._examiner.begin()
+            self._to_phase(Phase.CHECKING)
+            return
         restore = bool(state) and self._simulation.ready
         self._playback = Playback(
             episode,
@@ -182,6 +195,19 @@ class ReplayNode(Node):
         else:
             self._ask_door()
 
+    def _examine(self) -> None:
+        """Go on once the robot that runs is known to be the one that was recorded, or what it is tested for."""
+        found = self._examiner.compared_with(self._folder)
+        if found is None:
+            return
+        self._preflight = found
+        if found.refusal:
+            self._finish("refused", found.refusal)
+            return
+        for each in found.tests:
+            self.get_logger().warning(f"{self._folder.name}: this replay tests {each}")
+        self._to_phase(Phase.FINDING)
+
     def _connect(self, contract: Contract) -> None:
         """Subscribe to the contract's joint states and success topic, once; a node serves one contract."""
         if self._contract is not None:
@@ -192,6 +218,7 @@ class ReplayNode(Node):
                 )
             return
         self._contract = contract
+        self._examiner = Examiner(self, contract)
         self._door = DoorClient(self, contract.robot, "replay")
         # Replay looks at joints only; images would cost time and change nothing.
         blind = replace(contract, cameras={})
@@ -320,6 +347,8 @@ class ReplayNode(Node):
             self._verdict = Verdict(verdict, reason, episode.contract_hash, episode.messages_hash, episode.outcome)
         else:
             self._verdict = Verdict(verdict, reason, "", "", "")
+        if self._preflight is not None:
+            self._verdict = replace(self._verdict, preflight=self._preflight.statement())
         if self._episode is not None:
             self._verdict.save(self._folder)
         self._to_phase(Phase.DONE)

@@ -31,6 +31,7 @@ class Verdict:
         judgement: What the judge saw.
         labels: Source, representation, dtype and chunking that were played.
         watch: How the arm followed, now against then, see `Evidence.statement`.
+        preflight: How the robot that runs differs from the one that was recorded, see `Preflight.statement`.
         diagnosis: Likely causes of a failure, the likeliest first, see `diagnose`.
     """
 
@@ -44,6 +45,7 @@ class Verdict:
     lateness: dict[str, float] = field(default_factory=dict)
     judgement: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
+    preflight: dict[str, Any] = field(default_factory=dict)
     watch: dict[str, Any] = field(default_factory=dict)
     diagnosis: list[dict[str, Any]] = field(default_factory=list)
 

@@ -29,7 +29,7 @@ from learned_arm.command_spec import Controller
 from learned_arm.contract import load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import qos
-from learned_arm.ros.node import is_lock_step, parameter, run
+from learned_arm.ros.node import is_lock_step, parameter, run, state_contract
 
 _SECOND_NS = 1_000_000_000
 _TOPICS = {
@@ -58,6 +58,7 @@ class SimArmNode(Node):
             self, "decoy_seed", -1, "from the next ~/reset draw the cube, or pads and cue, of this seed; -1: no"
         )
         contract = load_contract(name, robot or None)
+        state_contract(self, contract)
         self._world = World(self, contract, {"arm": kind} if kind else {})
         for controller in contract.robot.controllers:
             self._subscribe(controller, kind if controller.groups[0] == "arm" else "")

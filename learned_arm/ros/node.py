@@ -15,6 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
@@ -33,6 +34,15 @@ def parameter(node: Any, name: str, default: Any, description: str, *, read_only
         return node.declare_parameter(name, default, descriptor).value
     except InvalidParameterTypeException as error:
         raise LearnedArmError(f"parameter {name}: {error}", allowed=f"a value like {default!r}") from error
+
+
+def state_contract(node: Any, contract: Contract) -> None:
+    """Say in the parameter `contract_hash` which contract the node serves, whatever its file is called.
+
+    Nobody can set it: who compares robots by their parameters must be able to believe it.
+    """
+    descriptor = ParameterDescriptor(description="hash of the contract that is served", read_only=True)
+    node.declare_parameter("contract_hash", contract.hash, descriptor, ignore_override=True)
 
 
 def check_when_set(node: Any, name: str, check: Callable[[Any], object]) -> None:

@@ -36,7 +36,8 @@ from learned_policy_node.signature import CriticSettings, Recurrent, ResetRule
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/reference.md").read_text()
 # Every node has these, or they are ROS's own.
-STANDARD_PARAMETERS = {"use_sim_time", "start_type_description_service"}
+# The last one is no parameter to set: it says what a node serves.
+STANDARD_PARAMETERS = {"use_sim_time", "start_type_description_service", "contract_hash"}
 STANDARD_TOPICS = {"/rosout", "/parameter_events"}
 # They subscribe when there is something to subscribe to, so that a running node may show less than the page.
 LATE = ("recorder_node", "replay_node")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from demo_tools.direct.arm import DirectArm
 from demo_tools.direct.replay import replay_direct
 from demo_tools.flow import stages
 from demo_tools.flow.lead import Recorded
+from demo_tools.replay.diagnosis import Cause
 from demo_tools.replay.verdict import Verdict
 from demo_tools.sweep.command import run_sweep
 from demo_tools.sweep.designs import LabelDesign
@@ -85,6 +88,9 @@ def test_the_labels_of_every_demonstration_replay(recorded: list[Recorded], repl
         assert verdict.tracking["first_divergence"] is None
         assert verdict.judgement["latched"]
         assert verdict.judgement["at_end"]
+        # The robot that replays is the one that was recorded.
+        assert (verdict.preflight["S3"], verdict.preflight["S2"]) == ([], []), verdict.preflight
+        assert all(then == now for then, now in verdict.watch["lag_ms"].values())
 
 
 def test_a_replay_in_one_process_goes_as_the_one_over_dds(
@@ -116,32 +122,47 @@ def test_designs_are_told_apart_and_a_sweep_that_was_cut_off_goes_on(recorded: l
         run_sweep(folders[:1], tmp_path, 1, [good])
 
 
-def test_a_replay_from_another_initial_state_is_refused_with_the_joint_that_is_off(
-    contract: Contract, recorded: list[Recorded], tmp_path: Path
-) -> None:
-    moved = tmp_path / recorded[0].folder.name
-    shutil.copytree(recorded[0].folder, moved)
-    other = load_episode(recorded[1].folder).initial_state
-    assert other is not None
-    content = read_json(moved / "episode.json")
-    content["initial_state"]["sim_state"] = list(other.sim_state or ())
-    write_json(moved / "episode.json", content)
-    result = stages.replay_simulated(contract, [moved], 1, ignore)
-    assert result[0]["verdict"] == "refused"
-    assert "initial state not reached" in result[0]["reason"]
-    assert "_joint" in result[0]["reason"]
+def altered(source: Path, target: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Path:
+    """A copy of an episode with changes of `episode.json` and of what ran when it started."""
+    copy = target / source.name
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("replay.json"))
+    episode, provenance = read_json(copy / "episode.json"), read_json(copy / "provenance.json")
+    change(episode, provenance["start"])
+    write_json(copy / "episode.json", episode)
+    write_json(copy / "provenance.json", provenance)
+    return copy
 
 
-def test_a_failure_that_is_claimed_a_success_fails_its_replay(
+def test_a_replay_is_refused_or_fails_for_its_reason_and_says_what_it_tests(
     contract: Contract, recorded: list[Recorded], tmp_path: Path
 ) -> None:
-    claimed = tmp_path / recorded[0].folder.name
-    shutil.copytree(recorded[0].folder, claimed)
-    content = read_json(claimed / "episode.json")
-    content["outcome"] = "failure"
-    write_json(claimed / "episode.json", content)
-    result = stages.replay_simulated(contract, [claimed], 1, ignore)
-    assert (result[0]["verdict"], result[0]["reason"]) == ("failed", "recorded failure, replayed success")
+    first, second = (load_episode(each.folder) for each in recorded[:2])
+    assert second.initial_state is not None
+    elsewhere = list(second.initial_state.sim_state or ())
+    folders = [
+        altered(recorded[0].folder, tmp_path / name, change)
+        for name, change in {
+            "moved": lambda episode, _ran: episode["initial_state"].update(sim_state=elsewhere),
+            "claimed": lambda episode, _ran: episode.update(outcome="failure"),
+            "another robot": lambda _episode, ran: ran["joint_names"]["/joint_states"]["names"].reverse(),
+            "another controller": lambda _episode, ran: (
+                ran["parameters"]["/arm_node"]["values"].update(contract_hash="0" * 64)
+            ),
+        }.items()
+    ]
+    moved, claimed, robot, controller = stages.replay_simulated(contract, folders, 1, ignore)
+    assert moved["verdict"] == "refused"
+    assert "initial state not reached" in moved["reason"] and "_joint" in moved["reason"]
+    assert (claimed["verdict"], claimed["reason"]) == ("failed", f"recorded failure, replayed {first.outcome}")
+    assert robot["verdict"] == "refused"
+    assert "another robot than was recorded: joint_names" in robot["reason"]
+    assert controller["verdict"] == "passed"
+    said = [Verdict.load(folder) for folder in folders]
+    assert said[0] is not None and said[0].diagnosis[0]["cause"] == Cause.INITIAL_STATE
+    assert said[2] is not None and said[2].preflight["S3"] and not said[2].tracking
+    assert said[3] is not None and not said[3].preflight["S3"]
+    (tests,) = said[3].preflight["S2"]
+    assert "/arm_node > contract_hash" in tests
 
 
 def test_a_dataset_holds_what_passed_and_a_policy_knows_it(
