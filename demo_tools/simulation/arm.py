@@ -29,6 +29,11 @@ SPAWN_CENTRE_M = (0.49, 0.133)
 SPAWN_SIZE_M = (0.20, 0.30)
 SPAWN_YAW_RAD = np.pi / 4
 START_OFFSET_M = 0.05
+# On a belt the cube comes from the right, and the hand meets it before the middle.
+BELT_CENTRE_M = (0.49, -0.13)
+BELT_SPAWN_M = (0.10, 0.08)
+BELT_STARTS_AT_RAD = 2e-3
+"""The belt starts when a command is this far from where the episode began: when the hand begins to move."""
 FIRST_STAMP_NS = 1_000_000_000
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
@@ -75,22 +80,25 @@ def sample_start(contract: Contract, seed: int) -> Start:
     """The initial state that a seed names.
 
     The cube lies anywhere on 20 x 30 cm with a yaw of +-45 degrees, the tool starts up to 5 cm from home
-    along each axis. For pads and cue see `sample_cue`.
+    along each axis. On a belt the cube lies further back, on 10 x 8 cm. For pads and cue see `sample_cue`.
     """
     rng = np.random.default_rng(seed)
-    xy_m = np.add(SPAWN_CENTRE_M, rng.uniform(-0.5, 0.5, 2) * SPAWN_SIZE_M)
+    rule = TASKS.get(contract.task)
+    on_belt = rule is not None and rule.things == "belt"
+    centre_m, size_m = (BELT_CENTRE_M, BELT_SPAWN_M) if on_belt else (SPAWN_CENTRE_M, SPAWN_SIZE_M)
+    xy_m = np.add(centre_m, rng.uniform(-0.5, 0.5, 2) * size_m)
     yaw_rad = rng.uniform(-SPAWN_YAW_RAD, SPAWN_YAW_RAD)
     position_rad = np.array(contract.robot.home_rad, dtype=np.float64)
     arm = [contract.robot.joints.index(joint) for joint in ARM_JOINTS]
     tool = kinematics.tool0_in_base(position_rad[arm])
     tool[:3, 3] += rng.uniform(-START_OFFSET_M, START_OFFSET_M, 3)
     position_rad[arm] = kinematics.inverse(tool, position_rad[arm])
-    rule = TASKS.get(contract.task)
     if rule is not None and rule.things == "pads":
         shown = cue.sample_cue(seed)
         return Start(position_rad, _pad_pose(shown.pads_m[shown.cued]), shown)
     quaternion = np.array([np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)])
-    return Start(position_rad, CubePose(np.array([*xy_m, scene.CUBE_M / 2]), quaternion))
+    height_m = scene.CUBE_M / 2 + (scene.BELT_TOP_M if on_belt else 0.0)
+    return Start(position_rad, CubePose(np.array([*xy_m, height_m]), quaternion))
 
 
 def _pad_pose(centre_m: Array) -> CubePose:
@@ -154,6 +162,7 @@ class ArmSimulation:
         self._fingers = [int(model.joint(name).qposadr[0]) for name in scene.FINGERS]
         self._cube = -1 if self._has_pads else int(model.joint("cube").qposadr[0])
         self._cube_geom = -1 if self._has_pads else model.geom("cube").id
+        self._belt = model.actuator("belt").id if self.judge.rule.things == "belt" else -1
         self._pads = {model.geom(f"{name}_pad").id for name in scene.FINGERS}
 
     # -- states ----------------------------------------------------------------------------------------------
@@ -213,7 +222,7 @@ class ArmSimulation:
         self._begin()
 
     def _begin(self) -> None:
-        commanded = self._data.ctrl[self._ctrl] / self._to_model
+        commanded = self._held = self._data.ctrl[self._ctrl] / self._to_model
         for group, controller in self.controllers.items():
             controller.hold(commanded[self._places[group]])
         self.judge.reset()
@@ -290,6 +299,9 @@ class ArmSimulation:
         for group, controller in self.controllers.items():
             command[self._places[group]] = controller.at(self.now_ns)
         self._data.ctrl[self._ctrl] = command * self._to_model
+        if self._belt >= 0 and np.abs(command - self._held).max() > BELT_STARTS_AT_RAD:
+            # It stays in the state, as every command does, so that a restored episode goes on as it went.
+            self._data.ctrl[self._belt] = scene.BELT_M_S
         mujoco.mj_step(self.model, self._data, steps)
         self.now_ns += dt_ns
         if self._has_pads:

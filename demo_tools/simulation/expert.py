@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_tools.simulation import scene
-from demo_tools.simulation.arm import CubePose
+from demo_tools.simulation.arm import BELT_STARTS_AT_RAD, CubePose
 from demo_tools.simulation.cue import GO_NS
-from demo_tools.simulation.judge import REACH_ABOVE_M
+from demo_tools.simulation.judge import REACH_ABOVE_M, TASKS
 from demo_tools.simulation.kinematics import ARM_JOINTS, rotation_z, tool0_in_base
 from demo_tools.simulation.mj import Model
 from demo_tools.simulation.scene import GRIPPER_JOINT, TCP_M
@@ -37,6 +37,7 @@ _LARGEST_ANGULAR_ACCELERATION_RAD_S2 = 2.2
 _LARGEST_GRIPPER_ACCELERATION_RAD_S2 = 5.0
 _SHARE_OF_LIMIT = 0.95
 _MOST_ATTEMPTS = 6
+_SAME_TIME_S = 0.005
 _DOWN = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 """Tool pointing down with the jaw opening along base_link's y: the tool's rotation at home."""
 
@@ -50,12 +51,14 @@ class Waypoint:
         gripper_rad: Knuckle angle there.
         least_s: Shortest duration of the way there.
         detour_m: How far the way bends aside in its middle, in base_link, shape (3,).
+        carried: Whether a belt carries it along; on the way to the first that is not, the hand comes to rest.
     """
 
     tcp: Array
     gripper_rad: float
     least_s: float
     detour_m: Array
+    carried: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,13 @@ class ScriptedExpert:
     """
 
     def __init__(self, contract: Contract, seed: int = 0) -> None:
-        planners = {"pick_cube": _pick, "reach_cube": _reach, "reach_cued": _reach_cued}
+        planners = {"pick_cube": _pick, "pick_moving": _pick, "reach_cube": _reach, "reach_cued": _reach_cued}
         if contract.task not in planners:
             raise LearnedArmError(
                 "the scripted expert does not know this task", got=contract.task, allowed=list(planners)
             )
         self._waypoints = planners[contract.task]
+        self._on_belt = TASKS[contract.task].things == "belt"
         self._period_ns = contract.period_ns
         self._joints = contract.robot.joints
         self._acceleration = contract.robot.limit("acceleration_rad_s2")
@@ -110,16 +114,25 @@ class ScriptedExpert:
         place = np.round(cube.position_m * 1e4).astype(np.int64) % 2**32
         rng = np.random.default_rng([self._seed, *place.tolist()])
         waypoints = self._waypoints(_tcp(arm), cube, rng)
-        slower, targets = 1.0, np.empty((0, 0))
+        slower, targets, begins_s = 1.0, np.empty((0, 0)), 0.0
         for _ in range(_MOST_ATTEMPTS):
-            tcps, grippers = _sampled(_tcp(arm), gripper_rad, waypoints, self._period_ns / 1e9, slower)
+            drift = _Drift(begins_s) if self._on_belt else None
+            tcps, grippers = _sampled(_tcp(arm), gripper_rad, waypoints, self._period_ns / 1e9, slower, drift)
             targets = self._ik.follow(arm, tcps, grippers)
             haste = self._haste(measured_rad, targets)
-            if haste <= 1.0:
+            began_s, begins_s = begins_s, self._moves_after_s(measured_rad, targets)
+            if haste <= 1.0 and (drift is None or abs(begins_s - began_s) < _SAME_TIME_S):
                 break
-            slower *= 1.02 * np.sqrt(haste)
+            slower *= 1.02 * np.sqrt(haste) if haste > 1.0 else 1.0
         self._plan, self._start_ns = Plan(targets), tick_ns
         return self._plan
+
+    def _moves_after_s(self, measured_rad: Array, targets: Array) -> float:
+        """When the belt starts: the targets, joined by lines, are as far from the beginning as it takes."""
+        away = np.abs(targets - measured_rad).max(axis=1)
+        after = int(np.argmax(away > BELT_STARTS_AT_RAD))
+        before = away[after - 1] if after else 0.0
+        return float((after + (BELT_STARTS_AT_RAD - before) / (away[after] - before)) * self._period_ns / 1e9)
 
     def _haste(self, measured_rad: Array, targets: Array) -> float:
         """Largest acceleration of the targets joined by straight lines, against the door's limit."""
@@ -152,8 +165,8 @@ def _pick(start: Array, cube: CubePose, rng: np.random.Generator) -> list[Waypoi
         Waypoint(above, OPEN_RAD, 1.05 * pace[0], _detour(rng, 0.006)),
         Waypoint(grasp, OPEN_RAD, 0.75 * pace[1], _detour(rng, 0.002)),
         Waypoint(grasp, GRASP_RAD, 0.70 * pace[2], np.zeros(3)),
-        Waypoint(lifted, GRASP_RAD, 0.90 * pace[3], _detour(rng, 0.004)),
-        Waypoint(lifted, GRASP_RAD, 0.30, np.zeros(3)),
+        Waypoint(lifted, GRASP_RAD, 0.90 * pace[3], _detour(rng, 0.004), carried=False),
+        Waypoint(lifted, GRASP_RAD, 0.30, np.zeros(3), carried=False),
     ]
 
 
@@ -204,22 +217,47 @@ def _detour(rng: np.random.Generator, size_m: float) -> Array:
     return np.clip(rng.normal(0.0, size_m, 3), -2 * size_m, 2 * size_m)
 
 
+@dataclass(frozen=True)
+class _Drift:
+    """How far a belt that begins at a time has carried things, in base_link, shape (3,)."""
+
+    begins_s: float
+
+    def at(self, now_s: float) -> Array:
+        """At a time."""
+        return np.array([0.0, scene.BELT_M_S * max(now_s - self.begins_s, 0.0), 0.0])
+
+    def rest(self, from_s: float, to_s: float, now_s: float) -> Array:
+        """Of a hand that goes along up to a time and is at rest from another on, slowing down evenly."""
+        share = min((now_s - from_s) / (to_s - from_s), 1.0)
+        return self.at(from_s) + self.at(self.begins_s + to_s - from_s) * (share - share**2 / 2)
+
+
 def _sampled(
-    tcp: Array, gripper_rad: float, waypoints: list[Waypoint], period_s: float, slower: float
+    tcp: Array, gripper_rad: float, waypoints: list[Waypoint], period_s: float, slower: float, drift: _Drift | None
 ) -> tuple[Array, Array]:
     """Motions from waypoint to waypoint, sampled once a period.
+
+    With a drift, waypoints are carried along: the hand joins them on its way to the first and stays with them.
 
     Returns:
         Frames of shape (K, 4, 4) and knuckle angles of shape (K,).
     """
     frames, grippers = [], []
-    for waypoint in waypoints:
+    let_go_s: tuple[float, float] | None = None
+    for index, waypoint in enumerate(waypoints):
         turn = mink.SO3.from_matrix(tcp[:3, :3].T @ waypoint.tcp[:3, :3]).log()
         way_m = waypoint.tcp[:3, 3] - tcp[:3, 3]
-        for s in _progress(waypoint, way_m, turn, waypoint.gripper_rad - gripper_rad, period_s, slower):
+        shares = _progress(waypoint, way_m, turn, waypoint.gripper_rad - gripper_rad, period_s, slower)
+        if not waypoint.carried and let_go_s is None:
+            let_go_s = len(frames) * period_s, (len(frames) + len(shares)) * period_s
+        for s in shares:
             frame = np.eye(4)
             frame[:3, :3] = tcp[:3, :3] @ mink.SO3.exp(s * turn).as_matrix()
             frame[:3, 3] = tcp[:3, 3] + s * way_m + 16 * s**2 * (1 - s) ** 2 * waypoint.detour_m
+            if drift is not None:
+                now_s, joined = (len(frames) + 1) * period_s, s if index == 0 else 1.0
+                frame[:3, 3] += drift.rest(*let_go_s, now_s) if let_go_s else joined * drift.at(now_s)
             frames.append(frame)
             grippers.append(gripper_rad + s * (waypoint.gripper_rad - gripper_rad))
         tcp, gripper_rad = waypoint.tcp, waypoint.gripper_rad

@@ -90,6 +90,7 @@ class Rule:
 
 TASKS: dict[str, Rule] = {
     "pick_cube": Rule(picked),
+    "pick_moving": Rule(picked, things="belt"),
     "reach_cube": Rule(reached),
     "reach_cued": Rule(over_cued_pad, over_other_pad, "pads"),
 }

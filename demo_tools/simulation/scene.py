@@ -24,6 +24,9 @@ FINGER_TRAVEL_M = GRIPPER_OPEN_M / 2
 TCP_M = 0.145
 """Distance of the point between the finger pads from tool0, along the tool's z."""
 CUBE_M = 0.04
+BELT_M_S = 0.08
+BELT_TOP_M = 0.004
+"""A belt carries the cube along base_link's y: how fast, and how high above the table it lies."""
 PHYSICS_STEP_NS = 2_000_000
 
 _LAMP_PLACES_M = ((0.66, 0.06), (0.66, 0.21))
@@ -96,7 +99,7 @@ def camera(name: str) -> SceneCamera:
 
 
 def build_model(things: str = "cube") -> Model:
-    """Compile the scene with the things of a task: `cube`, `pads`, or `none` for inverse kinematics."""
+    """Compile the scene with the things of a task: `cube`, `belt`, `pads`, or `none` for inverse kinematics."""
     return mujoco.MjModel.from_xml_string(scene_xml(things))
 
 
@@ -139,11 +142,13 @@ def scene_xml(things: str = "cube") -> str:
 <tendon>
   <fixed name="gripper"><joint joint="{left}" coef="0.5"/><joint joint="{right}" coef="0.5"/></fixed>
 </tendon>
+{_BELT_CONTACT if things == "belt" else ""}
 <equality><joint joint1="{left}" joint2="{right}" solref="0.005 1" solimp="0.95 0.99 0.001"/></equality>
 <actuator>
 {actuators}
 <position name="{GRIPPER_JOINT}" tendon="gripper" kp="2500" kv="50" ctrlrange="0 {FINGER_TRAVEL_M}"
  forcerange="-60 60"/>
+{_BELT_DRIVE if things == "belt" else ""}
 </actuator>
 </mujoco>"""
 
@@ -224,9 +229,9 @@ def _tool() -> str:
 </body>"""
 
 
-def _cube() -> str:
+def _cube(rests_at_m: float = 0.0) -> str:
     half = CUBE_M / 2
-    return f"""<body name="cube" pos="0.49 0.133 {half}"><freejoint name="cube"/>
+    return f"""<body name="cube" pos="0.49 0.133 {half + rests_at_m}"><freejoint name="cube"/>
 <geom name="cube" type="box" size="{half} {half} {half}" mass="0.06" rgba="0.78 0.11 0.09 1"/></body>"""
 
 
@@ -244,7 +249,19 @@ def _pads() -> str:
     return pads + lamps
 
 
-_THINGS = {"cube": _cube, "pads": _pads, "none": str}
+def _belt() -> str:
+    """A cube on a belt; the belt is as long as it will ever need, and slides over the table without touching it."""
+    half = BELT_TOP_M / 2
+    return (
+        _cube(BELT_TOP_M)
+        + f"""<body name="belt" pos="0.49 0 {half}"><joint name="belt" type="slide" axis="0 1 0" damping="1"/>
+<geom name="belt" type="box" size="0.12 0.9 {half}" mass="5" rgba="0.32 0.34 0.30 1"/></body>"""
+    )
+
+
+_BELT_CONTACT = '<contact><exclude body1="belt" body2="world"/></contact>'
+_BELT_DRIVE = '<velocity name="belt" joint="belt" kv="5000"/>'
+_THINGS = {"cube": _cube, "belt": _belt, "pads": _pads, "none": str}
 
 
 def _cameras(body: str) -> str:
