@@ -62,9 +62,7 @@ class ArmNode(Node):
         deadman = declare_deadman(self)
         priority = declare_realtime_priority(self)
         self._deadman = Deadman(deadman.timeout_s) if deadman.topic else None
-        self._commander = Commander(
-            self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self)
-        )
+        self._commander = Commander(self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self))
         self._lock = threading.Lock()
         self._lock_step = is_lock_step(self)
         if self._lock_step and self._contract.period_ns % self._contract.robot.control_period_ns:

@@ -209,9 +209,7 @@ def since_ms(sent_ns: Mapping[int, int], came_ns: Mapping[int, int]) -> np.ndarr
     return np.array([(came_ns[stamp] - at_ns) / 1e6 for stamp, at_ns in sent_ns.items() if stamp in came_ns])
 
 
-def _start(
-    processes: Processes, folder: Path, model: Path, contract: Path, pair: tuple[int, int]
-) -> dict[str, int]:
+def _start(processes: Processes, folder: Path, model: Path, contract: Path, pair: tuple[int, int]) -> dict[str, int]:
     """Both ways, each stage of one beside the same stage of the other; returns the ids of what is measured."""
     desk_cpu, policy_cpu = pair
     ros = ("--ros-args", "-p")

@@ -12,7 +12,7 @@ from benchmarks.replay_faults.measure import HEAD, Row, table
 from benchmarks.result import Result
 from learned_arm.contract import load_contract
 
-TASKS = ("pick_cube",)
+TASKS = ("pick_cube", "insert_peg", "pick_moving")
 DEMONSTRATIONS = 8
 LEAST_NAMED = 0.8
 

@@ -187,9 +187,7 @@ class EpisodeWriter:
         statement = canonical_json(self._provenance)
         summary = self._bag.close({"learned_arm.provenance": sha256_hex(statement)})
         streams = {
-            topic: self._stream(
-                topic, dropped.get(topic, 0), publishers.get(topic, 1), transport_lost.get(topic, 0)
-            )
+            topic: self._stream(topic, dropped.get(topic, 0), publishers.get(topic, 1), transport_lost.get(topic, 0))
             for topic in self._counters
         }
         self._initial.save_images(self.folder)

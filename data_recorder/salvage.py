@@ -77,4 +77,3 @@ class Salvage:
             topic,
             BagMessage(topic.name, topic.type, message.log_time_ns, message.publish_time_ns, bytes(message.data)),
         )
-

@@ -144,9 +144,7 @@ def _check_changes(changes: Mapping[str, Any]) -> None:
     if "task" in changes:
         checked.name(changes["task"], "parameter task")
     if not _POLICY.fullmatch(str(changes.get("policy", ""))):
-        raise LearnedArmError(
-            "not a SHA-256", where="parameter policy", got=changes["policy"], allowed="64 hex digits"
-        )
+        raise LearnedArmError("not a SHA-256", where="parameter policy", got=changes["policy"], allowed="64 hex digits")
 
 
 def _rates(text: str, contract: Contract) -> dict[str, float]:

@@ -40,9 +40,7 @@ class Subscriber:
         transport_lost: By topic what the middleware says it lost, since `begin`.
     """
 
-    def __init__(
-        self, node: Node, intake: Intake, selection: TopicSelection, found: Callable[[Topic], object]
-    ) -> None:
+    def __init__(self, node: Node, intake: Intake, selection: TopicSelection, found: Callable[[Topic], object]) -> None:
         self._node, self._intake, self._selection, self._found = node, intake, selection, found
         self._publishers: dict[str, int] = {}
         self._lost_events: dict[str, Any] = {}

@@ -147,9 +147,7 @@ def dataset(
     return 0
 
 
-def train(
-    dataset: Path, out: Path, iterations: int = 2500, seed: int = 0, threads: int = 2, memory: int = 0
-) -> int:
+def train(dataset: Path, out: Path, iterations: int = 2500, seed: int = 0, threads: int = 2, memory: int = 0) -> int:
     """Train a policy on a dataset by behaviour cloning; continues where an earlier call was ended.
 
     Args:

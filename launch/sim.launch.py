@@ -33,9 +33,7 @@ from learned_arm.ros.transport import PROFILE_VARIABLE, profile_path
 PACKAGE = "learned_arm"
 
 
-def _argument(
-    name: str, default: str, description: str, choices: list[str] | None = None
-) -> DeclareLaunchArgument:
+def _argument(name: str, default: str, description: str, choices: list[str] | None = None) -> DeclareLaunchArgument:
     return DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
 
 
@@ -116,9 +114,7 @@ def _policy(common: dict[str, ParameterValue]) -> GroupAction:
     )
 
     def change(transition: int) -> EmitEvent:
-        return EmitEvent(
-            event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)
-        )
+        return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
 
     return GroupAction(
         [

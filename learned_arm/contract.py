@@ -16,6 +16,7 @@ CONTRACT_VERSION = 1
 SOURCES = ("requested", "sent", "measured_next")
 REPRESENTATIONS = ("absolute", "delta", "chunk_relative", "velocity")
 JUDGES = ("topic", "operator", "goal_image", "final_pose")
+_FINAL_TOOL_M = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,17 @@ class ActionSpec:
 
 @dataclass(frozen=True)
 class SuccessSpec:
-    """How an episode is judged: the judge's name and, for `topic`, the Bool topic it listens to."""
+    """How an episode is judged.
+
+    Attributes:
+        judge: Its name.
+        topic: For `topic`, the Bool topic that it listens to.
+        final_tool_m: For `final_pose`: how far from where it ended the tool may end and still have done the same.
+    """
 
     judge: str
     topic: str | None
+    final_tool_m: float = _FINAL_TOOL_M
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,8 @@ class Contract:
         success: dict[str, Any] = {"judge": self.success.judge}
         if self.success.topic is not None:
             success["topic"] = self.success.topic
+        if self.success.final_tool_m != _FINAL_TOOL_M:
+            success["final_tool_m"] = self.success.final_tool_m
         return {
             "contract": CONTRACT_VERSION,
             "task": self.task,
@@ -191,9 +201,11 @@ def _parse(value: Any, where: str) -> Contract:
     success = top.section("success")
     judge = success.take("judge", checked.choice(*JUDGES))
     topic = success.take("topic", checked.topic) if judge == "topic" else None
+    final_tool_m = success.take("final_tool_m", checked.number(0.0, 1.0, open_low=True), default=_FINAL_TOOL_M)
     success.done()
     top.done()
-    return Contract(task, robot, rate_hz, cameras, state_max_age_s, history, spec, SuccessSpec(judge, topic))
+    judged = SuccessSpec(judge, topic, final_tool_m)
+    return Contract(task, robot, rate_hz, cameras, state_max_age_s, history, spec, judged)
 
 
 def _robot(value: Any, where: str) -> Robot:

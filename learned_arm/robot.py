@@ -203,9 +203,7 @@ def parse_robot(value: Any, where: str) -> Robot:
     links = kinematics.links if kinematics is not None else ()
     clearance = top.take("clearance", lambda given, place: parse_clearance(given, place, links), default=None)
     top.done()
-    robot = Robot(
-        name, control_rate_hz, joint_states, groups, tuple(home_rad), driver, moveit, kinematics, clearance
-    )
+    robot = Robot(name, control_rate_hz, joint_states, groups, tuple(home_rad), driver, moveit, kinematics, clearance)
     endpoints = [controller.endpoint for controller in robot.controllers]
     checked.unlike(endpoints, "two groups commanded on one topic", section.where)
     _require_room_at_home(robot, where)

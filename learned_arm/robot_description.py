@@ -56,10 +56,7 @@ def describe(text: str) -> dict[str, Any]:
             "robot": root.get("name", ""),
             "elements": _sorted(_rest(root, ("joint", "link", "ros2_control", "material"))),
             "joints": _filled(
-                {
-                    name: _rest(joint, (*_OF_KINEMATICS, *_OF_LIMITS, "dynamics"))
-                    for name, joint in joints.items()
-                }
+                {name: _rest(joint, (*_OF_KINEMATICS, *_OF_LIMITS, "dynamics")) for name, joint in joints.items()}
             ),
             "links": _filled({name: _rest(each, ("inertial", "collision", "visual")) for name, each in links.items()}),
         },

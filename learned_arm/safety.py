@@ -238,9 +238,7 @@ class SafetyFilter:
         velocity = np.zeros_like(self.position_rad)
         soft = self._jerk_binds(window.dt_s)
         if soft.any():
-            acceleration = slowing_acceleration(
-                self.velocity_rad_s, self.acceleration_rad_s2, self.jerk, window.dt_s
-            )
+            acceleration = slowing_acceleration(self.velocity_rad_s, self.acceleration_rad_s2, self.jerk, window.dt_s)
             softest, hardest = self._jerk_bounds(window.dt_s)
             velocity = np.where(soft, self.velocity_rad_s + np.clip(acceleration, softest, hardest) * window.dt_s, 0.0)
         velocity = np.clip(velocity, window.lowest, window.highest)

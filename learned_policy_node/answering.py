@@ -42,9 +42,7 @@ class Answering:
         real_time: Whether ticks follow the clock, and streams that stopped arriving are refused.
     """
 
-    def __init__(
-        self, node: Node, loop: PolicyLoop, pacer: Pacer, holds: Callable[[], bool], real_time: bool
-    ) -> None:
+    def __init__(self, node: Node, loop: PolicyLoop, pacer: Pacer, holds: Callable[[], bool], real_time: bool) -> None:
         self.fault, self.tally = "", Tally()
         self._node, self._loop, self._pacer, self._holds, self._real_time = node, loop, pacer, holds, real_time
         self._targets = node.create_publisher(JointTrajectory, f"/arm/{SOURCE}/targets", qos.small())

@@ -103,9 +103,7 @@ class Inline:
         generation: Of the policy that gave the last answer.
     """
 
-    def __init__(
-        self, policy: Policy, added_latency_ns: int = 0, generation: Callable[[], int] = lambda: 0
-    ) -> None:
+    def __init__(self, policy: Policy, added_latency_ns: int = 0, generation: Callable[[], int] = lambda: 0) -> None:
         self._asked, self._added_ns = _Asked(policy, generation), added_latency_ns
         self._answer: Answer | None = None
 
@@ -132,9 +130,7 @@ class Worker:
         generation: Of the policy that gave the last answer.
     """
 
-    def __init__(
-        self, policy: Policy, added_latency_ns: int = 0, generation: Callable[[], int] = lambda: 0
-    ) -> None:
+    def __init__(self, policy: Policy, added_latency_ns: int = 0, generation: Callable[[], int] = lambda: 0) -> None:
         self._asked, self._added_s = _Asked(policy, generation), added_latency_ns / 1e9
         self._request: Request | None = None
         self._answer: Answer | None = None

@@ -12,9 +12,7 @@ from learned_policy_node.policy_file import PolicyFile, read_policy_file
 AnyPolicy = OnnxPolicy | CriticPolicy
 
 
-def open_policy(
-    path: str | Path, threads: int = 1, provider: str = "cpu", file: PolicyFile | None = None
-) -> AnyPolicy:
+def open_policy(path: str | Path, threads: int = 1, provider: str = "cpu", file: PolicyFile | None = None) -> AnyPolicy:
     """Load a policy file of whatever kind it says to be, without its self-test; see `PolicyModel`."""
     file = file if file is not None else read_policy_file(Path(path))
     return (CriticPolicy if file.critic else OnnxPolicy)(path, threads, provider, file)

@@ -63,9 +63,7 @@ def is_ros(module: str) -> bool:
 
 def is_node_module(path: str) -> bool:
     """Whether a file is a node, or runs nodes."""
-    return path.endswith(("/node.py", "_node.py")) or path.startswith(
-        ("learned_arm/ros/", "demo_tools/flow/")
-    )
+    return path.endswith(("/node.py", "_node.py")) or path.startswith(("learned_arm/ros/", "demo_tools/flow/"))
 
 
 def may_use_ros(path: str) -> bool:
@@ -106,9 +104,7 @@ def breaches(root: Path) -> list[str]:
                 for why in judge(path, package, module, part_modules):
                     found.append(f"{path}:{line}: imports {module}: {why}")
             if path != SINKS_FILE:
-                found += [
-                    f"{path}:{line}: publishes to a controller" for line in command_publishers(tree, path)
-                ]
+                found += [f"{path}:{line}: publishes to a controller" for line in command_publishers(tree, path)]
     return found
 
 

@@ -44,9 +44,7 @@ def has_launch() -> bool:
         return False
 
 
-needs_launch = pytest.mark.skipif(
-    not has_launch(), reason="launch is on no registry: source a ROS 2 workspace"
-)
+needs_launch = pytest.mark.skipif(not has_launch(), reason="launch is on no registry: source a ROS 2 workspace")
 
 
 def executables(file: Path) -> list[str]:
@@ -87,9 +85,7 @@ def new_context() -> Any:
 def test_every_argument_has_a_default_and_says_what_it_is() -> None:
     context = new_context()
     found = {each.name: each for each in description(SIM).get_launch_arguments()}
-    defaults = {
-        name: "".join(part.perform(context) for part in each.default_value) for name, each in found.items()
-    }
+    defaults = {name: "".join(part.perform(context) for part in each.default_value) for name, each in found.items()}
     assert defaults == ARGUMENTS
     assert [name for name, each in found.items() if len(each.description) < 20] == []
 
@@ -148,9 +144,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns(".*", "runs", "build", "install", "log", "__pycache__", "test")
     shutil.copytree(ROOT, workspace / "src/learned_arm", ignore=ignored)
     build = [sys.executable, "-m", "colcon", "build"]
-    subprocess.run(
-        build, cwd=workspace, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=100
-    )
+    subprocess.run(build, cwd=workspace, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=100)
     return workspace / "install/learned_arm"
 
 
@@ -176,9 +170,7 @@ def test_the_simulation_runs_with_an_active_policy_and_ends_with_the_door(
     file = prefix / "share/learned_arm/launch/sim.launch.py"
     variables = {
         "AMENT_PREFIX_PATH": f"{prefix}:{environment()['AMENT_PREFIX_PATH']}",
-        "PYTHONPATH": ":".join(
-            [str(site_packages), *(each for each in sys.path if each and each != str(ROOT))]
-        ),
+        "PYTHONPATH": ":".join([str(site_packages), *(each for each in sys.path if each and each != str(ROOT))]),
         "ROS_LOG_DIR": str(tmp_path / "log"),
     }
     launched = spawn(sys.executable, "-c", _LAUNCH, str(file), *arguments, env=variables, cwd=tmp_path)

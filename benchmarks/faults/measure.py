@@ -150,5 +150,3 @@ def _stops(rig: Rig, fault: Fault, struck_ns: int) -> Outcome:
 
 def _ago(seconds: float) -> int:
     return time.monotonic_ns() - round(seconds * 1e9)
-
-

@@ -235,7 +235,7 @@ class Rig:
         for log in sorted(self.logs.glob("*.log")):
             text = log.read_text(errors="replace")
             if "Traceback" in text:
-                found.append(f"{log.stem}: {text[text.index('Traceback'):][-400:]}")
+                found.append(f"{log.stem}: {text[text.index('Traceback') :][-400:]}")
         return found
 
     def restore(self, parts: Sequence[str] = ()) -> None:

@@ -36,9 +36,6 @@ RADIUS_RAD, TURN_RAD_S = 0.2, 0.75
 """The healthy motion: two joints go round a circle, so 0.15 rad/s for ever and nowhere near a limit."""
 
 
-
-
-
 def rig_contract(control_rate_hz: int = 100, rate_hz: int = 20, cameras: tuple[str, ...] = ("front",)) -> Contract:
     """The task of the rig: ages that a busy machine of two cores keeps, chunks of a fifth of a second."""
     value = load_contract("pick_cube").canonical()

@@ -16,9 +16,9 @@ from demo_tools.direct.demonstrate import Demonstration
 from demo_tools.replay.diagnosis import Cause
 from demo_tools.replay.player import Manner
 from demo_tools.simulation import kinematics
-from demo_tools.simulation.arm import CubePose
 from demo_tools.simulation.kinematics import ARM_JOINTS
 from demo_tools.simulation.scene import GRIPPER_JOINT
+from demo_tools.simulation.things import CubePose
 from learned_arm.command_spec import Controller
 from learned_arm.commander import Command, Commander
 from learned_arm.contract import Contract
@@ -34,7 +34,7 @@ class FaultyArm(DirectArm):
         delay: Control ticks by which commands come late.
         aside_rad: What is added to what goes to a controller, by place.
         limits: Changes of the robot's limits by name, as factors.
-        cube_moved_m: By how much the cube is moved after every `restore`, x and y.
+        cube_moved_m: By how much the cube or the socket is moved after every `restore`, x and y.
         cube_turned_rad: By how much it is turned.
     """
 
@@ -273,8 +273,10 @@ def _gripper_force(factor: float) -> Callable[[FaultyArm], None]:
 
 
 def _slippery(arm: FaultyArm) -> None:
-    for name in ("cube", "left_finger_pad", "right_finger_pad"):
-        arm.simulation.model.geom(name).friction[:] = (0.002, 0.0, 0.0)
+    model = arm.simulation.model
+    for geom in map(model.geom, range(model.ngeom)):
+        if geom.name in ("cube", "peg", "left_finger_pad", "right_finger_pad"):
+            geom.friction[:] = (0.002, 0.0, 0.0)
 
 
 _WRISTS = ("wrist_1_joint", "wrist_3_joint")
@@ -308,9 +310,7 @@ FAULTS: tuple[Fault, ...] = (
         shown_with=(("velocity_rad_s", 0.3),),
     ),
     Fault("another IK solver", (Cause.LABELS_DIFFER,), labels=_changed(_other_ik)),
-    Fault(
-        "delta against measured", (Cause.REFERENCE,), manner=Manner(against_measured=True), representation="delta"
-    ),
+    Fault("delta against measured", (Cause.REFERENCE,), manner=Manner(against_measured=True), representation="delta"),
     Fault("gains halved", _SLOWER, arm=_gains(0.5)),
     Fault("gains a tenth", _SLOWER, arm=_gains(0.1)),
     Fault("gain of the elbow a tenth", _SLOWER, arm=_gains(0.1, ("elbow_joint",))),
@@ -320,8 +320,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("acceleration limit a fifth", (Cause.LIMITS,), arm=_with(limits={"acceleration_rad_s2": 0.2})),
     Fault("velocity limit a tenth", (Cause.LIMITS,), arm=_with(limits={"velocity_rad_s": 0.1})),
     Fault("gripper without force", _GRIP, arm=_gripper_force(0.002)),
-    Fault("cube moved 3 cm", _GRIP, arm=_with(cube_moved_m=(0.0, 0.03))),
-    Fault("cube moved 6 cm", _GRIP, arm=_with(cube_moved_m=(0.06, 0.0))),
-    Fault("cube turned 45 deg", _GRIP, arm=_with(cube_turned_rad=np.pi / 4)),
-    Fault("slippery cube", _GRIP, arm=_slippery),
+    Fault("object moved 3 cm", _GRIP, arm=_with(cube_moved_m=(0.0, 0.03))),
+    Fault("object moved 6 cm", _GRIP, arm=_with(cube_moved_m=(0.06, 0.0))),
+    Fault("object turned 45 deg", _GRIP, arm=_with(cube_turned_rad=np.pi / 4)),
+    Fault("slippery object", _GRIP, arm=_slippery),
 )

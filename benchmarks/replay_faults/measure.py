@@ -20,8 +20,9 @@ from demo_tools.simulation.arm import ArmSimulation
 from demo_tools.simulation.cameras import CameraRig
 from learned_arm.contract import Contract
 
-# How far beside the cube somebody who misses goes.
-_MISSED_BY_M = (0.025, 0.06)
+# How far beside the cube or the hole somebody who misses goes.
+_MISSED_BY_M = {"insert_peg": (0.006, 0.06)}
+_CUBE_MISSED_BY_M = (0.025, 0.06)
 _SETTLE_TICKS = 15
 Session = list[tuple[Demonstration, Images]]
 
@@ -134,7 +135,8 @@ class Bench:
         for seed in seeds:
             arm = FaultyArm(self.contract)
             rng = np.random.default_rng(seed)
-            angle_rad, by_m = rng.uniform(0, 2 * np.pi), rng.uniform(*_MISSED_BY_M)
+            missed_by_m = _MISSED_BY_M.get(self.contract.task, _CUBE_MISSED_BY_M)
+            angle_rad, by_m = rng.uniform(0, 2 * np.pi), rng.uniform(*missed_by_m)
             aside_m = by_m * np.array([np.cos(angle_rad), np.sin(angle_rad), 0.0])
             if demonstrate(arm, seed, aside_m=aside_m).episode.outcome == "failure":
                 found.append(self._pictures(arm))
@@ -148,7 +150,8 @@ class Bench:
         verdict = replay_direct(arm, shown.episode, ticks, fault.manner, recorded=shown.ticks)
         robot = self.contract.robot
         gripper = list(range(robot.dof))[robot.slices["gripper"]]
-        pose = FinalPoseJudge(robot, gripper, FinalPose(shown.ticks.measured[-1], shown.ticks.targets[-1]))
+        end, within_m = FinalPose(shown.ticks.measured[-1], shown.ticks.targets[-1]), self.contract.success.final_tool_m
+        pose = FinalPoseJudge(robot, gripper, end, within_m)
         # What was let go of falls, what was on its way arrives: the end is looked at when it is one.
         for _ in range(_SETTLE_TICKS):
             arm.advance()

@@ -65,6 +65,4 @@ def parts_to_learn(sources: NDArray[np.int64], policy_frames: bool) -> list[Part
             got=counted(sources),
             allowed="frames of a person, or policy_frames",
         )
-    return [
-        Part(slice(begin, end), bool(by_policy[end:].any())) for begin, end in zip(begins, ends, strict=True)
-    ]
+    return [Part(slice(begin, end), bool(by_policy[end:].any())) for begin, end in zip(begins, ends, strict=True)]

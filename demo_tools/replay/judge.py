@@ -18,7 +18,7 @@ from learned_arm.robot import Robot
 
 Images = Mapping[str, NDArray[np.uint8]]
 # The tool at the end; without kinematics a joint of the arm, and a gripper that holds nothing.
-FINAL_TOOL_M, FINAL_TOOL_RAD = 0.05, 0.35
+FINAL_TOOL_RAD = 0.35
 FINAL_POSE_RAD, FINAL_GRIPPER_RAD = 0.12, 0.06
 # From here on a gripper is kept from its target by what it holds.
 _GRIPS_RAD = 0.03
@@ -76,9 +76,11 @@ class FinalPoseJudge:
         robot: Its joints, and its kinematics where they are known.
         gripper: Places of the gripper's joints.
         recorded: The end of the recording.
+        tool_m: How far from there the tool may end.
     """
 
-    def __init__(self, robot: Robot, gripper: Sequence[int], recorded: FinalPose) -> None:
+    def __init__(self, robot: Robot, gripper: Sequence[int], recorded: FinalPose, tool_m: float) -> None:
+        self._tool_m = tool_m
         self._joints, self._gripper, self._recorded = robot.joints, tuple(gripper), recorded
         known = robot.kinematics
         self._kinematics = None if known is None else ForwardKinematics(known, robot.joints)
@@ -106,7 +108,7 @@ class FinalPoseJudge:
         before, after = self._kinematics.poses(np.stack([then, now]))[:, -1]
         cosine = (np.trace(before[:3, :3].T @ after[:3, :3]) - 1.0) / 2.0
         return {
-            "place of the tool": float(np.linalg.norm(after[:3, 3] - before[:3, 3])) / FINAL_TOOL_M,
+            "place of the tool": float(np.linalg.norm(after[:3, 3] - before[:3, 3])) / self._tool_m,
             "turn of the tool": float(np.arccos(np.clip(cosine, -1.0, 1.0))) / FINAL_TOOL_RAD,
         }
 
@@ -127,8 +129,9 @@ class FinalPoseJudge:
 class Look:
     """What a session's own successes and failures look like at their ends: a direction in which they differ.
 
-    Cameras are averaged to 24 x 24 cells; ridge regression of success on the cells of all cameras gives the direction,
-    which is what tells them apart and not what merely moves, such as the arm against the table.
+    Cameras are averaged to 24 x 24 cells, each with its colour and how far that is from grey; ridge regression of
+    success on the cells of all cameras gives the direction, which is what tells them apart and not what merely moves,
+    such as the arm against the table.
 
     Args:
         solved: Last images of episodes or replays that are known to have solved the task, one each by camera.
@@ -210,9 +213,11 @@ def _features(images: Images) -> NDArray[np.float64]:
 
 
 def _cells(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mean colours in [0, 1] of 24 x 24 cells, shape (24, 24, 3)."""
+    """Mean colours in [0, 1] of 24 x 24 cells and their distance from grey, shape (24, 24, 4)."""
     height, width = image.shape[:2]
     rows, columns = (np.linspace(0, size, _CELLS + 1).astype(int)[:-1] for size in (height, width))
     sums = np.add.reduceat(np.add.reduceat(image.astype(np.float64), rows, axis=0), columns, axis=1)
     areas = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
-    return sums / areas[:, :, None] / 255.0
+    colours = sums / areas[:, :, None] / 255.0
+    # Whatever colour a thing has, it is one; tables and robots are mostly grey.
+    return np.concatenate([colours, np.ptp(colours, axis=2, keepdims=True)], axis=2)

@@ -61,9 +61,7 @@ class Playback:
         self._contract = contract or episode.loaded_contract
         judge = self._contract.success.judge
         if judge not in ("topic", "final_pose"):
-            raise LearnedArmError(
-                "no such judge yet", where="contract", got=judge, allowed=["topic", "final_pose"]
-            )
+            raise LearnedArmError("no such judge yet", where="contract", got=judge, allowed=["topic", "final_pose"])
         self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
         self._player = LabelPlayer(self._contract, ticks.targets, ticks.measured, ticks.commanded, manner)
         self._manner = manner or Manner()
@@ -228,7 +226,7 @@ class Playback:
         if self._topic_judge is not None:
             return self._topic_judge.judge()
         recorded = FinalPose(self._recorded.measured[-1], self._recorded.targets[-1])
-        judge = FinalPoseJudge(self._contract.robot, self._gripper(), recorded)
+        judge = FinalPoseJudge(self._contract.robot, self._gripper(), recorded, self._contract.success.final_tool_m)
         if self._newest_measured is not None:
             sent = self._last_target if self._newest_sent is None else self._newest_sent
             judge.observe(FinalPose(self._newest_measured, sent))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from colorsys import hsv_to_rgb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,11 @@ from demo_tools.simulation.controllers import (
     ForwardVelocity,
     JointTrajectory,
 )
-from demo_tools.simulation.cue import Cue
 from demo_tools.simulation.judge import TASKS, Judge, Situation
 from demo_tools.simulation.kinematics import ARM_JOINTS
 from demo_tools.simulation.mj import mujoco
 from demo_tools.simulation.scene import GRIPPER_JOINT
+from demo_tools.simulation.things import COLOURED, CubePose, Sight, Start, things_of
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 
@@ -32,77 +32,52 @@ START_OFFSET_M = 0.05
 # On a belt the cube comes from the right, and the hand meets it before the middle.
 BELT_CENTRE_M = (0.49, -0.13)
 BELT_SPAWN_M = (0.10, 0.08)
+SOCKET_SPAWN_M = (0.14, 0.22)
+SOCKET_YAW_RAD = np.radians(20.0)
 BELT_STARTS_AT_RAD = 2e-3
 """The belt starts when a command is this far from where the episode began: when the hand begins to move."""
 FIRST_STAMP_NS = 1_000_000_000
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
-
-
-@dataclass(frozen=True)
-class CubePose:
-    """The cube in base_link: centre in metres, shape (3,), and quaternion (w, x, y, z), shape (4,)."""
-
-    position_m: Array
-    quaternion: Array
-
-
-@dataclass(frozen=True)
-class Start:
-    """An initial state.
-
-    Attributes:
-        position_rad: Joint positions in the robot's order.
-        cube: The cube; in a task with pads, the one that is meant.
-        cue: Pads and cue, None in a task without.
-    """
-
-    position_rad: Array
-    cube: CubePose
-    cue: Cue | None = None
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What there is to draw, by value: a renderer may work on it while the simulation goes on.
-
-    Attributes:
-        qpos: MuJoCo's own positions.
-        pads_m: Places of the pads, shape (n, 3); none in a task without.
-        lamps: Colours of the lamps, RGB in [0, 1], shape (n, 3).
-    """
-
-    qpos: Array
-    pads_m: Array
-    lamps: Array
+_ON_TABLE_M = scene.CUBE_M / 2
+# By kind of things: centre and size of where they lie, the most they are turned, and their height.
+_SPAWNS = {
+    "cube": (SPAWN_CENTRE_M, SPAWN_SIZE_M, SPAWN_YAW_RAD, _ON_TABLE_M),
+    "belt": (BELT_CENTRE_M, BELT_SPAWN_M, SPAWN_YAW_RAD, scene.BELT_TOP_M + _ON_TABLE_M),
+    "peg": (SPAWN_CENTRE_M, SOCKET_SPAWN_M, SOCKET_YAW_RAD, scene.SOCKET_TOP_M),
+}
 
 
 def sample_start(contract: Contract, seed: int) -> Start:
     """The initial state that a seed names.
 
     The cube lies anywhere on 20 x 30 cm with a yaw of +-45 degrees, the tool starts up to 5 cm from home
-    along each axis. On a belt the cube lies further back, on 10 x 8 cm. For pads and cue see `sample_cue`.
+    along each axis. On a belt the cube lies further back, on 10 x 8 cm. A socket stands anywhere on 14 x 22 cm with a
+    yaw of +-20 degrees, and the jaws lie on the peg. Of either the colour varies. For pads and cue see `sample_cue`.
     """
     rng = np.random.default_rng(seed)
     rule = TASKS.get(contract.task)
-    on_belt = rule is not None and rule.things == "belt"
-    centre_m, size_m = (BELT_CENTRE_M, BELT_SPAWN_M) if on_belt else (SPAWN_CENTRE_M, SPAWN_SIZE_M)
+    kind = "cube" if rule is None else rule.things
+    centre_m, size_m, most_yaw_rad, height_m = _SPAWNS.get(kind, _SPAWNS["cube"])
     xy_m = np.add(centre_m, rng.uniform(-0.5, 0.5, 2) * size_m)
-    yaw_rad = rng.uniform(-SPAWN_YAW_RAD, SPAWN_YAW_RAD)
+    yaw_rad = rng.uniform(-most_yaw_rad, most_yaw_rad)
     position_rad = np.array(contract.robot.home_rad, dtype=np.float64)
     arm = [contract.robot.joints.index(joint) for joint in ARM_JOINTS]
     tool = kinematics.tool0_in_base(position_rad[arm])
     tool[:3, 3] += rng.uniform(-START_OFFSET_M, START_OFFSET_M, 3)
     position_rad[arm] = kinematics.inverse(tool, position_rad[arm])
-    if rule is not None and rule.things == "pads":
+    if kind == "pads":
         shown = cue.sample_cue(seed)
-        return Start(position_rad, _pad_pose(shown.pads_m[shown.cued]), shown)
+        return Start(position_rad, CubePose(shown.pads_m[shown.cued].copy(), np.array([1.0, 0.0, 0.0, 0.0])), shown)
+    if kind == "peg":
+        position_rad[contract.robot.joints.index(GRIPPER_JOINT)] = scene.PEG_HELD_RAD
     quaternion = np.array([np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)])
-    height_m = scene.CUBE_M / 2 + (scene.BELT_TOP_M if on_belt else 0.0)
-    return Start(position_rad, CubePose(np.array([*xy_m, height_m]), quaternion))
+    colour = _vivid(rng) if kind in COLOURED else None
+    return Start(position_rad, CubePose(np.array([*xy_m, height_m]), quaternion), colour=colour)
 
 
-def _pad_pose(centre_m: Array) -> CubePose:
-    return CubePose(np.array(centre_m), np.array([1.0, 0.0, 0.0, 0.0]))
+def _vivid(rng: np.random.Generator) -> Array:
+    """Any hue, nowhere near the greys of table and robot."""
+    return np.array(hsv_to_rgb(rng.uniform(), rng.uniform(0.75, 0.95), rng.uniform(0.6, 0.85)))
 
 
 class ArmSimulation:
@@ -141,10 +116,10 @@ class ArmSimulation:
             self.controllers[owner] = CONTROLLERS[kind](each.joints)
             self._places[owner] = list(each.places)
         self.judge = Judge(contract.task)
-        self._has_pads = self.judge.rule.things == "pads"
         self.model = scene.build_model(self.judge.rule.things)
         self.now_ns = FIRST_STAMP_NS
         self._data = mujoco.MjData(self.model)
+        self._things = things_of(self.judge.rule.things, self.model)
         self._index_joints()
         self.reset(0)
 
@@ -160,8 +135,6 @@ class ArmSimulation:
         self._to_model[self._gripper] = scene.finger_m(1.0)
         self._other_finger = int(model.joint(scene.FINGERS[1]).qposadr[0])
         self._fingers = [int(model.joint(name).qposadr[0]) for name in scene.FINGERS]
-        self._cube = -1 if self._has_pads else int(model.joint("cube").qposadr[0])
-        self._cube_geom = -1 if self._has_pads else model.geom("cube").id
         self._belt = model.actuator("belt").id if self.judge.rule.things == "belt" else -1
         self._pads = {model.geom(f"{name}_pad").id for name in scene.FINGERS}
 
@@ -176,25 +149,17 @@ class ArmSimulation:
         mujoco.mj_resetData(self.model, self._data)
         self._data.qpos[self._qpos] = start.position_rad * self._to_model
         self._data.qpos[self._other_finger] = self._data.qpos[self._fingers[0]]
-        if start.cue is not None:
-            start.cue.place(self._data)
-        else:
-            self._put_cube(self._data.qpos, start.cube)
+        self._things.place(self._data, start)
         self._data.ctrl[self._ctrl] = start.position_rad * self._to_model
         self._begin()
 
     def put_cube(self, cube: CubePose) -> None:
-        """Put the cube somewhere, at rest; nothing else changes.
+        """Put the cube or the socket somewhere, at rest; nothing else changes.
 
         Raises:
             LearnedArmError: The task has none.
         """
-        if self._has_pads:
-            raise LearnedArmError("no cube in this task", where=self.contract.task)
-        self._put_cube(self._data.qpos, cube)
-
-    def _put_cube(self, qpos: Array, cube: CubePose) -> None:
-        qpos[self._cube : self._cube + 7] = [*cube.position_m, *cube.quaternion]
+        self._things.put(self._data.qpos, self._data.mocap_pos, self._data.mocap_quat, cube)
 
     def state(self) -> Array:
         """Everything that the physics depends on (mjSTATE_INTEGRATION), without the time."""
@@ -213,9 +178,7 @@ class ArmSimulation:
         if values.shape != (size,):
             raise LearnedArmError("wrong length of a simulation state", got=values.size, allowed=size)
         if not np.isfinite(values).all():
-            raise LearnedArmError(
-                "simulation state not finite", got="NaN or infinity", allowed="finite numbers"
-            )
+            raise LearnedArmError("simulation state not finite", got="NaN or infinity", allowed="finite numbers")
         values[0] = 0.0
         mujoco.mj_resetData(self.model, self._data)
         mujoco.mj_setState(self.model, self._data, values, _STATE)
@@ -234,9 +197,7 @@ class ArmSimulation:
             LearnedArmError: The time lies behind.
         """
         if now_ns < self.now_ns:
-            raise LearnedArmError(
-                "simulation time would run backward", got=now_ns, allowed=f"{self.now_ns} or later"
-            )
+            raise LearnedArmError("simulation time would run backward", got=now_ns, allowed=f"{self.now_ns} or later")
         for controller in self.controllers.values():
             controller.skip(self.now_ns, now_ns)
         self.now_ns = now_ns
@@ -275,8 +236,8 @@ class ArmSimulation:
         )
 
     def _taken(self, taken: bool) -> bool:
-        if taken and self._has_pads:
-            cue.begin(self._data)
+        if taken:
+            self._things.commanded(self._data)
         return taken
 
     def _controller(self, group: str) -> Controller:
@@ -304,8 +265,7 @@ class ArmSimulation:
             self._data.ctrl[self._belt] = scene.BELT_M_S
         mujoco.mj_step(self.model, self._data, steps)
         self.now_ns += dt_ns
-        if self._has_pads:
-            cue.pass_time(self._data, dt_ns)
+        self._things.pass_time(self._data, dt_ns)
         self.judge.see(self.now_ns, self._situation())
 
     # -- what sensors see ------------------------------------------------------------------------------------
@@ -327,25 +287,18 @@ class ArmSimulation:
         """What the cameras have before them.
 
         Args:
-            decoy: Draw the cube, or pads and cue, of this initial state instead: an image of another state, with the
-                arm as it is.
+            decoy: Draw the things of this initial state instead: an image of another state, with the arm as it is.
         """
-        qpos = self._data.qpos.copy()
-        if not self._has_pads:
-            if decoy is not None:
-                self._put_cube(qpos, decoy.cube)
-            return Sight(qpos, np.empty((0, 3)), np.empty((0, 3)))
-        shown = None if decoy is None else decoy.cue
-        pads_m = self._data.mocap_pos.copy() if shown is None else shown.pads_m
-        return Sight(qpos, pads_m, cue.lamps(self._data, shown))
+        data = self._data
+        qpos, mocap_pos, mocap_quat = data.qpos.copy(), data.mocap_pos.copy(), data.mocap_quat.copy()
+        if decoy is not None:
+            self._things.show(qpos, mocap_pos, mocap_quat, decoy)
+        return Sight(qpos, mocap_pos, mocap_quat, self._things.colours(data, decoy))
 
     @property
     def cube(self) -> CubePose:
-        """Where the cube is; in a task with pads, the one that is meant."""
-        if self._has_pads:
-            return _pad_pose(self._data.mocap_pos[cue.cued_pad(self._data)])
-        pose = self._data.qpos[self._cube : self._cube + 7].copy()
-        return CubePose(pose[:3], pose[3:])
+        """Where the cube is; in a task with pads, the one that is meant; with a peg, the middle of the socket's top."""
+        return self._things.pose(self._data)
 
     @property
     def tcp(self) -> Array:
@@ -357,9 +310,6 @@ class ArmSimulation:
     def _situation(self) -> Situation:
         jaw_m = scene.GRIPPER_OPEN_M - float(self._data.qpos[self._fingers].sum())
         pairs = self._data.contact.geom[: self._data.ncon]
-        with_cube = pairs[(pairs == self._cube_geom).any(axis=1)] if len(pairs) else pairs
-        touching = len(self._pads.intersection(with_cube.ravel().tolist()))
-        others_m = np.empty((0, 3))
-        if self._has_pads:
-            others_m = np.delete(self._data.mocap_pos, cue.cued_pad(self._data), axis=0)
-        return Situation(self.tcp, jaw_m, self.cube.position_m, touching, others_m)
+        with_thing = pairs[(pairs == self._things.touched).any(axis=1)] if len(pairs) else pairs
+        touching = len(self._pads.intersection(with_thing.ravel().tolist()))
+        return Situation(self.tcp, jaw_m, self.cube.position_m, touching, self._things.others_m(self._data))

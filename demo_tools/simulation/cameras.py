@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_tools.simulation import cue, scene
-from demo_tools.simulation.arm import ArmSimulation, Sight
+from demo_tools.simulation import scene
+from demo_tools.simulation.arm import ArmSimulation
 from demo_tools.simulation.gl import missing_gl
 from demo_tools.simulation.mj import mujoco
+from demo_tools.simulation.things import Sight
 
 
 class CameraRig:
     """The cameras of a contract on a simulated arm.
 
-    It draws from its own copy of the positions, so that looking never changes the physics. The colours of the lamps
-    are set in the shared model, where the physics does not look.
+    It draws from its own copy of the positions, so that looking never changes the physics. Colours that change are set
+    in the shared model, where the physics does not look.
 
     Raises:
         LearnedArmError: No OpenGL context can be made.
@@ -26,8 +27,6 @@ class CameraRig:
     def __init__(self, arm: ArmSimulation) -> None:
         self._model = arm.model
         self._data = mujoco.MjData(arm.model)
-        sight = arm.sight()
-        self._lamps = [arm.model.geom(name).id for name in cue.LAMPS[: len(sight.lamps)]]
         self._renderers: dict[tuple[int, int], Any] = {}
         self._sizes = {name: camera.size for name, camera in arm.contract.cameras.items()}
         for size in sorted(set(self._sizes.values())):
@@ -39,9 +38,7 @@ class CameraRig:
         offscreen.offwidth = max(offscreen.offwidth, width)
         try:
             renderer = mujoco.Renderer(self._model, height, width)
-        except (
-            Exception
-        ) as error:  # Each backend raises its own kind, down to AttributeError from a half-loaded one.
+        except Exception as error:  # Each backend raises its own kind, down to AttributeError from a half-loaded one.
             raise missing_gl(str(error)) from error
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
@@ -56,8 +53,9 @@ class CameraRig:
         """
         scene.camera(name)
         self._data.qpos[:] = sight.qpos
-        self._data.mocap_pos[:] = sight.pads_m
-        self._model.geom_rgba[self._lamps, :3] = sight.lamps
+        self._data.mocap_pos[:], self._data.mocap_quat[:] = sight.mocap_pos, sight.mocap_quat
+        for geom, rgb in sight.colours.items():
+            self._model.geom(geom).rgba[:3] = rgb
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         renderer = self._renderers[self._sizes[name]]

@@ -1,8 +1,8 @@
 """A scripted operator: plans motions of the tool and turns them into joint targets with mink.
 
-A plan is made once, from the measured joints and the cube (or the pad that is meant), and then read tick by tick:
-asking twice for a tick gives the same targets. A seed varies it as a hand does: pace, height, detours, and where
-exactly the cube is taken.
+A plan is made once, from the measured joints and the cube (or the pad that is meant, or the socket), and then read tick
+by tick: asking twice for a tick gives the same targets. A seed varies it as a hand does: pace, height, detours, and
+where exactly the cube is taken.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_tools.simulation import scene
-from demo_tools.simulation.arm import BELT_STARTS_AT_RAD, CubePose
+from demo_tools.simulation.arm import BELT_STARTS_AT_RAD
 from demo_tools.simulation.cue import GO_NS
 from demo_tools.simulation.judge import REACH_ABOVE_M, TASKS
 from demo_tools.simulation.kinematics import ARM_JOINTS, rotation_z, tool0_in_base
 from demo_tools.simulation.mj import Model
-from demo_tools.simulation.scene import GRIPPER_JOINT, TCP_M
+from demo_tools.simulation.scene import GRIPPER_JOINT, PEG_HELD_RAD, PEG_TIP_M, TCP_M
+from demo_tools.simulation.things import CubePose
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 
@@ -28,6 +29,8 @@ Array = NDArray[np.float64]
 OPEN_RAD = 0.0
 GRASP_RAD = 0.6
 LIFT_M = 0.12
+PEG_SQUEEZED_RAD = PEG_HELD_RAD + 0.06
+INSERT_M = 0.03
 # Half the way speeding up, half slowing down: of all motions in a given time the one that accelerates least.
 # It matters, since targets 50 ms apart are joined by straight lines: a controller at 100 Hz sees five times
 # the acceleration at each.
@@ -86,7 +89,13 @@ class ScriptedExpert:
     """
 
     def __init__(self, contract: Contract, seed: int = 0) -> None:
-        planners = {"pick_cube": _pick, "pick_moving": _pick, "reach_cube": _reach, "reach_cued": _reach_cued}
+        planners = {
+            "pick_cube": _pick,
+            "pick_moving": _pick,
+            "insert_peg": _insert,
+            "reach_cube": _reach,
+            "reach_cued": _reach_cued,
+        }
         if contract.task not in planners:
             raise LearnedArmError(
                 "the scripted expert does not know this task", got=contract.task, allowed=list(planners)
@@ -148,9 +157,7 @@ class ScriptedExpert:
 
     def done(self, tick_ns: int) -> bool:
         """Whether the plan ends at this tick or before."""
-        return self._plan is not None and (tick_ns - self._start_ns) // self._period_ns >= len(
-            self._plan.targets_rad
-        )
+        return self._plan is not None and (tick_ns - self._start_ns) // self._period_ns >= len(self._plan.targets_rad)
 
 
 def _pick(start: Array, cube: CubePose, rng: np.random.Generator) -> list[Waypoint]:
@@ -167,6 +174,22 @@ def _pick(start: Array, cube: CubePose, rng: np.random.Generator) -> list[Waypoi
         Waypoint(grasp, GRASP_RAD, 0.70 * pace[2], np.zeros(3)),
         Waypoint(lifted, GRASP_RAD, 0.90 * pace[3], _detour(rng, 0.004), carried=False),
         Waypoint(lifted, GRASP_RAD, 0.30, np.zeros(3), carried=False),
+    ]
+
+
+def _insert(start: Array, socket: CubePose, rng: np.random.Generator) -> list[Waypoint]:
+    """Above the socket along its yaw, down until the peg is in, and stay there."""
+    yaw_rad = _cube_yaw(socket) + float(np.clip(rng.normal(0.0, 0.01), -0.02, 0.02))
+    aside_m = np.array([*np.clip(rng.normal(0.0, 0.0003, 2), -0.0006, 0.0006), rng.uniform(-0.003, 0.003)])
+    in_hole = _tool_down(socket.position_m + aside_m, yaw_rad)
+    in_hole[2, 3] += PEG_TIP_M - INSERT_M
+    above, touching = _raised(in_hole, INSERT_M + rng.uniform(0.030, 0.045)), _raised(in_hole, INSERT_M + 0.006)
+    pace = rng.uniform(0.92, 1.12, 3)
+    return [
+        Waypoint(above, PEG_SQUEEZED_RAD, 1.2 * pace[0], _detour(rng, 0.006)),
+        Waypoint(touching, PEG_SQUEEZED_RAD, 0.6 * pace[1], np.zeros(3)),
+        Waypoint(in_hole, PEG_SQUEEZED_RAD, 0.9 * pace[2], np.zeros(3)),
+        Waypoint(in_hole, PEG_SQUEEZED_RAD, 0.30, np.zeros(3)),
     ]
 
 
@@ -320,10 +343,6 @@ class _InverseKinematics:
         for _ in range(most_steps):
             if np.linalg.norm(self._task.compute_error(self._configuration)) < tolerance:
                 return self._configuration.q[self._arm].copy()
-            velocity = mink.solve_ik(
-                self._configuration, [self._task], 1.0, "daqp", damping=1e-9, limits=self._limits
-            )
+            velocity = mink.solve_ik(self._configuration, [self._task], 1.0, "daqp", damping=1e-9, limits=self._limits)
             self._configuration.integrate_inplace(velocity, 1.0)
-        raise LearnedArmError(
-            "tool pose out of reach", where="scripted expert", got=np.round(tcp[:3, 3], 4).tolist()
-        )
+        raise LearnedArmError("tool pose out of reach", where="scripted expert", got=np.round(tcp[:3, 3], 4).tolist())

@@ -19,8 +19,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from demo_tools.simulation.arm import CubePose
 from demo_tools.simulation.expert import ScriptedExpert
+from demo_tools.simulation.things import CubePose
 from learned_arm import cdr
 from learned_arm.contract import load_contract
 from learned_arm.errors import LearnedArmError

@@ -40,9 +40,7 @@ def require_gl() -> str:
 
 def missing_gl(got: object = None) -> LearnedArmError:
     """The error that names the command which makes rendering work."""
-    return LearnedArmError(
-        "no headless OpenGL (EGL or OSMesa)", where="MUJOCO_GL", got=got, allowed=INSTALL_COMMAND
-    )
+    return LearnedArmError("no headless OpenGL (EGL or OSMesa)", where="MUJOCO_GL", got=got, allowed=INSTALL_COMMAND)
 
 
 def _loads(library: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_tools.simulation.scene import CUBE_M, PAD_HALF_WIDTH_M, PAD_TIP_M
+from demo_tools.simulation.scene import CUBE_M, PAD_HALF_WIDTH_M, PAD_TIP_M, PEG_TIP_M
 from learned_arm.errors import LearnedArmError
 
 Array = NDArray[np.float64]
@@ -17,6 +17,7 @@ LIFT_M = 0.05
 REACH_ABOVE_M = 0.08
 REACH_WITHIN_M = 0.02
 PAD_WITHIN_M = 0.04
+INSERTED_M, PEG_WITHIN_M = 0.02, 0.004
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Situation:
     Attributes:
         tcp: Frame of the point between the finger pads in base_link, 4 x 4.
         jaw_m: Opening between the pads.
-        cube_m: Centre of the cube or of the pad that is meant, in base_link, shape (3,).
-        fingers_touching: How many finger pads touch the cube.
+        cube_m: Centre of the cube, of the pad that is meant or of the socket's top, in base_link, shape (3,).
+        fingers_touching: How many finger pads touch the cube or the peg.
         others_m: Centres of the pads that are not meant, shape (n, 3).
     """
 
@@ -45,6 +46,13 @@ def picked(now: Situation) -> bool:
     beside_m, below_m = CUBE_M / 2 + PAD_HALF_WIDTH_M, CUBE_M / 2 + PAD_TIP_M
     between = abs(in_tcp[0]) < now.jaw_m / 2 and abs(in_tcp[1]) < beside_m and abs(in_tcp[2]) < below_m
     return bool(now.cube_m[2] >= CUBE_M / 2 + LIFT_M and between and now.fingers_touching == 2)
+
+
+def inserted(now: Situation) -> bool:
+    """The tip of the peg is at least 2 cm down in the hole, and both pads hold the peg."""
+    tip_m = now.tcp[:3, 3] + PEG_TIP_M * now.tcp[:3, 2]
+    beside_m, above_m = float(np.linalg.norm((tip_m - now.cube_m)[:2])), float(tip_m[2] - now.cube_m[2])
+    return beside_m <= PEG_WITHIN_M and above_m <= -INSERTED_M and now.fingers_touching == 2
 
 
 def reached(now: Situation) -> bool:
@@ -91,6 +99,7 @@ class Rule:
 TASKS: dict[str, Rule] = {
     "pick_cube": Rule(picked),
     "pick_moving": Rule(picked, things="belt"),
+    "insert_peg": Rule(inserted, things="peg"),
     "reach_cube": Rule(reached),
     "reach_cued": Rule(over_cued_pad, over_other_pad, "pads"),
 }

@@ -60,9 +60,7 @@ class Joint:
 UR5E: tuple[Joint, ...] = (
     Joint("shoulder_pan_joint", "shoulder_link", 0.0, 0.1625, pi / 2, 3.761, (0.0, -0.02561, 0.00193), 150.0),
     Joint("shoulder_lift_joint", "upper_arm_link", -0.425, 0.0, 0.0, 8.058, (0.2125, 0.0, 0.11336), 150.0),
-    Joint(
-        "elbow_joint", "forearm_link", -0.3922, 0.0, 0.0, 2.846, (0.15, 0.0, 0.0265), 150.0, position_rad=pi
-    ),
+    Joint("elbow_joint", "forearm_link", -0.3922, 0.0, 0.0, 2.846, (0.15, 0.0, 0.0265), 150.0, position_rad=pi),
     Joint("wrist_1_joint", "wrist_1_link", 0.0, 0.1333, pi / 2, 1.37, (0.0, -0.0018, 0.01634), 28.0),
     Joint("wrist_2_joint", "wrist_2_link", 0.0, 0.0997, -pi / 2, 1.3, (0.0, 0.0018, 0.01634), 28.0),
     Joint("wrist_3_joint", "wrist_3_link", 0.0, 0.0996, 0.0, 0.365, (0.0, 0.0, -0.001159), 28.0),
@@ -86,9 +84,7 @@ def joint_frames(position_rad: Matrix) -> list[Matrix]:
         position_rad: Joint positions, shape (6,).
     """
     if np.shape(position_rad) != (6,):
-        raise LearnedArmError(
-            "wrong length", where="position_rad", got=np.shape(position_rad), allowed="(6,)"
-        )
+        raise LearnedArmError("wrong length", where="position_rad", got=np.shape(position_rad), allowed="(6,)")
     frames, at = [], BASE
     for joint, angle_rad in zip(UR5E, position_rad, strict=True):
         at = at @ rotation_z(angle_rad)
@@ -112,9 +108,7 @@ def jacobian(position_rad: Matrix) -> Matrix:
 
 def rotation_vector(rotation: Matrix) -> Matrix:
     """Axis times angle of a 3 x 3 rotation of less than half a turn, shape (3,)."""
-    sine = np.array(
-        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
-    )
+    sine = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
     length = float(np.linalg.norm(sine))
     if length < 1e-12:
         return sine / 2

@@ -50,13 +50,9 @@ class SimArmNode(Node):
         kind = parameter(self, "arm_controller", "", kinds, read_only=True)
         parameter(self, "reset_seed", -1, "initial state that ~/reset goes to; -1: none")
         # An empty list has no type of its own in ROS, hence dynamic typing.
-        state = ParameterDescriptor(
-            description="state that ~/reset goes to (/sim/state)", dynamic_typing=True
-        )
+        state = ParameterDescriptor(description="state that ~/reset goes to (/sim/state)", dynamic_typing=True)
         self.declare_parameter("reset_state", [], state)
-        parameter(
-            self, "decoy_seed", -1, "from the next ~/reset draw the cube, or pads and cue, of this seed; -1: no"
-        )
+        parameter(self, "decoy_seed", -1, "from the next ~/reset draw the cube, or pads and cue, of this seed; -1: no")
         contract = load_contract(name, robot or None)
         state_contract(self, contract)
         self._world = World(self, contract, {"arm": kind} if kind else {})

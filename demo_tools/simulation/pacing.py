@@ -11,8 +11,8 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from demo_tools.simulation.arm import Sight
 from demo_tools.simulation.cameras import CameraRig
+from demo_tools.simulation.things import Sight
 from demo_tools.simulation.world import World
 from learned_arm import cdr
 from learned_arm.errors import LearnedArmError
@@ -51,9 +51,7 @@ class LockStep:
         self._heard = False
         self._met: set[bytes] = set()
         node.create_subscription(JointState, "/arm/sent", self._on_sent, qos.small(), raw=True)
-        node.create_timer(
-            _FIRST_CONTACT_PERIOD_S, self._look_for_door, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        node.create_timer(_FIRST_CONTACT_PERIOD_S, self._look_for_door, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def begin(self) -> None:
         """Publish the first tick."""

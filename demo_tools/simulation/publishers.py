@@ -14,8 +14,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 
-from demo_tools.simulation.arm import CubePose
 from demo_tools.simulation.scene import camera
+from demo_tools.simulation.things import CubePose
 from demo_tools.simulation.urdf import robot_description
 from learned_arm.contract import CameraSpec, Contract
 from learned_arm.ros import messages, qos
@@ -61,9 +61,7 @@ class ArmPublishers:
         joints = contract.robot.joints
         self._order = np.argsort(np.array(joints))
         self._joint_state = JointState(name=[joints[index] for index in self._order])
-        self._joint_states = node.create_publisher(
-            JointState, contract.robot.joint_states[0].topic, qos.small()
-        )
+        self._joint_states = node.create_publisher(JointState, contract.robot.joint_states[0].topic, qos.small())
         self._clock = node.create_publisher(Clock, "/clock", qos.small())
         self._success = node.create_publisher(Bool, contract.success.topic or "/task/success", qos.small())
         self._objects = node.create_publisher(PoseStamped, "/task/objects", qos.small())
@@ -73,9 +71,7 @@ class ArmPublishers:
         self._description = node.create_publisher(String, "/robot_description", qos.latched())
         self._description.publish(String(data=robot_description()))
 
-    def joint_state(
-        self, stamp: Time, position_rad: NDArray[np.float64], velocity_rad_s: NDArray[np.float64]
-    ) -> None:
+    def joint_state(self, stamp: Time, position_rad: NDArray[np.float64], velocity_rad_s: NDArray[np.float64]) -> None:
         """Publish measured joints, given in the robot's order."""
         self._joint_state.header.stamp = stamp
         self._joint_state.position = messages.doubles(position_rad[self._order])
@@ -86,9 +82,7 @@ class ArmPublishers:
         """Publish the time."""
         self._clock.publish(Clock(clock=stamp))
 
-    def task(
-        self, stamp: Time, success: bool, cube: CubePose, state: Sequence[float] | NDArray[np.float64]
-    ) -> None:
+    def task(self, stamp: Time, success: bool, cube: CubePose, state: Sequence[float] | NDArray[np.float64]) -> None:
         """Publish the judge's verdict of now, the cube's pose and the simulator's state."""
         pose = PoseStamped()
         pose.header.stamp, pose.header.frame_id = stamp, "base_link"

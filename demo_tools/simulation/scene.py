@@ -27,6 +27,12 @@ CUBE_M = 0.04
 BELT_M_S = 0.08
 BELT_TOP_M = 0.004
 """A belt carries the cube along base_link's y: how fast, and how high above the table it lies."""
+PEG_M = 0.016
+PEG_TIP_M = 0.065
+"""A square peg in the hand, and how far it reaches beyond the point between the pads, along the tool's z."""
+SOCKET_TOP_M = 0.04
+"""Height of the socket above the table."""
+HOLE_M = PEG_M + 0.004
 PHYSICS_STEP_NS = 2_000_000
 
 _LAMP_PLACES_M = ((0.66, 0.06), (0.66, 0.21))
@@ -35,6 +41,9 @@ _PAD_HALF_M = (0.005, PAD_HALF_WIDTH_M, 0.035)
 _PALM_END_M = 0.09
 PAD_TIP_M = _PALM_END_M + 2 * _PAD_HALF_M[2] - TCP_M
 """How far the finger pads reach beyond the point between them, along the tool's z."""
+PEG_HELD_RAD = (GRIPPER_OPEN_M - PEG_M) / GRIPPER_OPEN_M * GRIPPER_CLOSED_RAD
+"""Knuckle angle at which the pads lie on the peg."""
+_SOCKET_WALL_M = 0.010
 _LINK_RADIUS_M = {"upper_arm_link": 0.055, "forearm_link": 0.048}
 # A stiff position servo with a first-order lag of kv / kp = 25 ms, as an industrial controller shows from
 # outside.
@@ -92,14 +101,12 @@ def camera(name: str) -> SceneCamera:
         LearnedArmError: The scene has no such camera.
     """
     if name not in CAMERAS:
-        raise LearnedArmError(
-            "no such camera in the scene", where="simulation", got=name, allowed=list(CAMERAS)
-        )
+        raise LearnedArmError("no such camera in the scene", where="simulation", got=name, allowed=list(CAMERAS))
     return CAMERAS[name]
 
 
 def build_model(things: str = "cube") -> Model:
-    """Compile the scene with the things of a task: `cube`, `belt`, `pads`, or `none` for inverse kinematics."""
+    """Compile the scene with the things of a task: `cube`, `belt`, `peg`, `pads`, or `none` for inverse kinematics."""
     return mujoco.MjModel.from_xml_string(scene_xml(things))
 
 
@@ -113,7 +120,7 @@ def scene_xml(things: str = "cube") -> str:
     left, right = FINGERS
     return f"""<mujoco model="ur5e_sim">
 <compiler angle="radian" autolimits="true"/>
-<size nuserdata="{cue.USER_DATA if things == "pads" else 0}"/>
+<size nuserdata="{_USER_DATA.get(things, 0)}"/>
 <option timestep="{PHYSICS_STEP_NS / 1e9}" integrator="implicitfast"
  cone="elliptic" impratio="10" iterations="30"/>
 <statistic extent="1" center="0.4 0.1 0.2"/>
@@ -135,25 +142,25 @@ def scene_xml(things: str = "cube") -> str:
     <inertial pos="0 0 0.05" mass="{BASE_MASS_KG}" diaginertia="0.01 0.01 0.01"/>
     <geom class="visual" type="cylinder" fromto="0 0 0 0 0 0.1" size="0.075" rgba="0.35 0.37 0.4 1"/>
     <body name="base" quat="0 0 0 1">
-      {_chain(0)}
+      {_chain(0, _peg() if things == "peg" else "")}
     </body>
   </body>
 </worldbody>
 <tendon>
   <fixed name="gripper"><joint joint="{left}" coef="0.5"/><joint joint="{right}" coef="0.5"/></fixed>
 </tendon>
-{_BELT_CONTACT if things == "belt" else ""}
+{_CONTACTS.get(things, "")}
 <equality><joint joint1="{left}" joint2="{right}" solref="0.005 1" solimp="0.95 0.99 0.001"/></equality>
 <actuator>
 {actuators}
 <position name="{GRIPPER_JOINT}" tendon="gripper" kp="2500" kv="50" ctrlrange="0 {FINGER_TRAVEL_M}"
  forcerange="-60 60"/>
-{_BELT_DRIVE if things == "belt" else ""}
+{_DRIVES.get(things, "")}
 </actuator>
 </mujoco>"""
 
 
-def _chain(index: int) -> str:
+def _chain(index: int, in_hand: str) -> str:
     """Body of a link with everything that hangs on it; its frame is the joint's frame."""
     joint = UR5E[index]
     if index == 0:
@@ -161,7 +168,7 @@ def _chain(index: int) -> str:
     else:
         before = UR5E[index - 1].to_next
         place = f'pos="{_numbers(before[:3, 3])}" quat="{_numbers(_about_x(UR5E[index - 1].alpha_rad))}"'
-    inner = _chain(index + 1) if index + 1 < len(UR5E) else _tool()
+    inner = _chain(index + 1, in_hand) if index + 1 < len(UR5E) else _tool(in_hand)
     return f"""<body name="{joint.link}" {place} gravcomp="1">
 <joint name="{joint.name}" axis="0 0 1" range="{-joint.position_rad} {joint.position_rad}"
  armature="{_ARMATURE}"/>
@@ -207,7 +214,7 @@ def _shape(joint: Joint) -> str:
     return housing + cylinder((0, 0, z - 0.075), (0, 0, z - 0.055), 0.043, blue)
 
 
-def _tool() -> str:
+def _tool(in_hand: str) -> str:
     """tool0 with the gripper: the fingers slide along the tool's x, the jaw opens GRIPPER_OPEN_M."""
     last = UR5E[-1].to_next
     fingers = "\n".join(
@@ -226,6 +233,7 @@ def _tool() -> str:
 <site name="tcp" pos="0 0 {TCP_M}" size="0.002" group="4"/>
 <site name="tool0" size="0.002" group="4"/>
 {fingers}
+{in_hand}
 </body>"""
 
 
@@ -259,15 +267,46 @@ def _belt() -> str:
     )
 
 
-_BELT_CONTACT = '<contact><exclude body1="belt" body2="world"/></contact>'
-_BELT_DRIVE = '<velocity name="belt" joint="belt" kv="5000"/>'
-_THINGS = {"cube": _cube, "belt": _belt, "pads": _pads, "none": str}
+def _peg() -> str:
+    """A peg fixed in the palm, as a tool is, between the pads."""
+    top_m, tip_m = _PALM_END_M, TCP_M + PEG_TIP_M
+    half = (PEG_M / 2, PEG_M / 2, (tip_m - top_m) / 2)
+    return f"""<body name="peg" pos="0 0 {(top_m + tip_m) / 2}" gravcomp="1">
+<geom name="peg" type="box" size="{_numbers(half)}" mass="0.05" friction="0.3 0.005 0.0001" rgba="0.85 0.80 0.55 1"/>
+</body>"""
+
+
+def _socket() -> str:
+    """Four walls about a square hole, whose top is the body's origin; nothing moves it."""
+    inner, outer = HOLE_M / 2, HOLE_M / 2 + _SOCKET_WALL_M
+    across, along = (inner + outer) / 2, _SOCKET_WALL_M / 2
+    walls = [(across, 0.0, along, outer), (-across, 0.0, along, outer), (0.0, across, inner, along)]
+    walls.append((0.0, -across, inner, along))
+    geoms = "\n".join(
+        f'<geom name="socket_{index}" type="box" pos="{x} {y} {-SOCKET_TOP_M / 2}" '
+        f'size="{half_x} {half_y} {SOCKET_TOP_M / 2}"/>'
+        for index, (x, y, half_x, half_y) in enumerate(walls)
+    )
+    return f'<body name="socket" mocap="true">{geoms}</body>'
+
+
+# What is fixed in the hand does not meet the hand's own parts unless told to.
+_ON_PEG = "".join(
+    f'<pair geom1="{finger}_pad" geom2="peg" solref="0.005 1" solimp="0.95 0.99 0.001"/>' for finger in FINGERS
+)
+_CONTACTS = {
+    "belt": '<contact><exclude body1="belt" body2="world"/></contact>',
+    "peg": f"<contact>{_ON_PEG}</contact>",
+}
+_DRIVES = {"belt": '<velocity name="belt" joint="belt" kv="5000"/>'}
+_THINGS = {"cube": _cube, "belt": _belt, "peg": _socket, "pads": _pads, "none": str}
+# Numbers that belong to the state and not to the physics: the cue, or the colour of a thing.
+_USER_DATA = {"pads": cue.USER_DATA, "belt": 3, "peg": 3}
 
 
 def _cameras(body: str) -> str:
     return "\n".join(
-        f'<camera name="{each.name}" pos="{_numbers(each.position_m)}" xyaxes="{each.xyaxes}" '
-        f'fovy="{each.fovy_deg}"/>'
+        f'<camera name="{each.name}" pos="{_numbers(each.position_m)}" xyaxes="{each.xyaxes}" fovy="{each.fovy_deg}"/>'
         for each in CAMERAS.values()
         if each.body == body
     )

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 
-from demo_tools.simulation.arm import ArmSimulation, Sight, Start, sample_start
+from demo_tools.simulation.arm import ArmSimulation, sample_start
 from demo_tools.simulation.cameras import CameraRig
 from demo_tools.simulation.publishers import ArmPublishers
+from demo_tools.simulation.things import Sight, Start
 from learned_arm.contract import Contract
 from learned_arm.ros import messages
 

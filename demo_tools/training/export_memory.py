@@ -99,6 +99,4 @@ def selftest_along(walk: Walk, cases: int) -> SelfTest:
     ticks = np.unique(np.linspace(0, len(walk.labels) - 1, cases).astype(np.int64))
     feed = {name: each[ticks, 0] for name, each in walk.feed.items()}
     memory = np.ascontiguousarray(walk.memory[:, :, :1])
-    return SelfTest(
-        {**feed, MEMORY_IN: memory[ticks]}, {ACTION: walk.labels[ticks, 0], MEMORY_OUT: memory[ticks + 1]}
-    )
+    return SelfTest({**feed, MEMORY_IN: memory[ticks]}, {ACTION: walk.labels[ticks, 0], MEMORY_OUT: memory[ticks + 1]})

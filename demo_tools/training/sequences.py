@@ -41,9 +41,7 @@ class WholeEpisodes:
         ticks = int(self._ticks[picked].max())
         within = np.arange(ticks) < self._ticks[picked][:, None]
         rows = self._first[picked][:, None] + np.minimum(np.arange(ticks), self._ticks[picked][:, None] - 1)
-        inputs = make_inputs(
-            network, self._frames, self._chunks, rows.ravel(), self._recipe, rng, together=ticks
-        )
+        inputs = make_inputs(network, self._frames, self._chunks, rows.ravel(), self._recipe, rng, together=ticks)
 
         def by_tick(values: Tensor) -> Tensor:
             return values.reshape(len(picked), ticks, -1, *values.shape[1:])

@@ -161,9 +161,7 @@ class CommandSinks:
 
     def __init__(self, node: Node, robot: Robot, *, lock_step: bool = False) -> None:
         self._halted = False
-        self._sinks = [
-            (np.array(each.places), self._make(node, robot, each, lock_step)) for each in robot.controllers
-        ]
+        self._sinks = [(np.array(each.places), self._make(node, robot, each, lock_step)) for each in robot.controllers]
 
     @staticmethod
     def _make(node: Node, robot: Robot, controller: Controller, lock_step: bool) -> Sink:

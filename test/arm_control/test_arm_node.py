@@ -67,9 +67,7 @@ class Bench:
                 data = message.data if hasattr(message, "data") else message.points[0].positions
                 self.position[place] = data
 
-            self.node.create_subscription(
-                kinds[group.command.adapter], group.command.topic, on_command, qos.small()
-            )
+            self.node.create_subscription(kinds[group.command.adapter], group.command.topic, on_command, qos.small())
         for topic, kept in {"/arm/sent": self.sent, "/arm/requested": self.requested}.items():
 
             def on_raw(raw: Any, kept: list[Any] = kept) -> None:
@@ -82,9 +80,7 @@ class Bench:
 
         self.node.create_subscription(DiagnosticStatus, "/arm_node/status", on_status, qos.small())
         self.wait(lambda: all(source.ready for source in self.sources.values()) and bool(self.states))
-        self.wait(
-            lambda: self._joints.get_subscription_count() > 0 and self._targets.get_subscription_count() > 0
-        )
+        self.wait(lambda: self._joints.get_subscription_count() > 0 and self._targets.get_subscription_count() > 0)
 
     @property
     def now_ns(self) -> int:
@@ -106,9 +102,7 @@ class Bench:
         while time.monotonic() < deadline_s:
             self._executor.spin_once(timeout_sec=0.02)
 
-    def publish(
-        self, stamp_ns: int, order: Sequence[int] | None = None, position: np.ndarray | None = None
-    ) -> None:
+    def publish(self, stamp_ns: int, order: Sequence[int] | None = None, position: np.ndarray | None = None) -> None:
         """Joint states in an order of the robot's joints; a shorter order leaves joints out."""
         order = list(self.order if order is None else order)
         values = (self.position if position is None else position)[order]
@@ -221,9 +215,7 @@ def commanders(each: Bench) -> list[str]:
     return found
 
 
-def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(
-    bench: Callable[..., Bench], patient: Path
-) -> None:
+def test_in_real_time_a_source_moves_the_arm_and_joints_go_by_name(bench: Callable[..., Bench], patient: Path) -> None:
     each = bench(patient)
     each.order = REVERSED
     each.drive()
@@ -414,9 +406,7 @@ class Switch:
 def test_without_the_deadman_the_lease_is_taken_and_the_arm_brakes(
     bench: Callable[..., Bench], patient: Path, kind: str, end: str
 ) -> None:
-    each = bench(
-        patient, deadman_topic="/deadman", deadman_type=kind, deadman_button=2, deadman_timeout_s=1.0
-    )
+    each = bench(patient, deadman_topic="/deadman", deadman_type=kind, deadman_button=2, deadman_timeout_s=1.0)
     each.drive()
     each.wait(lambda: each.values["state"] == "ready")
     assert "deadman never heard" in each.ask(each.sources["policy"].engage)[1]

@@ -190,7 +190,7 @@ def test_random_damage_never_crashes_the_salvage(unfinished, tmp_path: Path) -> 
         ([b"no json"], {"unreachable": RECOVERED}),
         ([b'{"start":{"a":1}}'], {"start": {"a": 1}}),
         ([b'{"start":{"a":1}}', b'{"end":{"a":2}}'], {"start": {"a": 1}, "end": {"a": 2}}),
-        ([b'{"x":{"a":1}}', b'[]', b'{"x":{"a":2}}', b'{"x":{"a":3}}'], {"start": {"a": 1}, "end": {"a": 3}}),
+        ([b'{"x":{"a":1}}', b"[]", b'{"x":{"a":2}}', b'{"x":{"a":3}}'], {"start": {"a": 1}, "end": {"a": 3}}),
         ([b"[" * 100_000, b'{"start":{"a":NaN}}', b'{"start":{"a":1}}'], {"start": {"a": 1}}),
     ],
 )

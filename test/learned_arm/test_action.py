@@ -26,9 +26,7 @@ def codec(representation: str, absolute_groups: tuple[str, ...] = ()) -> ActionC
     return ActionCodec(Contract.from_canonical(content))
 
 
-CODECS = [
-    codec(representation, groups) for representation, groups in itertools.product(REPRESENTATIONS, GROUPS)
-]
+CODECS = [codec(representation, groups) for representation, groups in itertools.product(REPRESENTATIONS, GROUPS)]
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -68,9 +66,7 @@ def test_each_representation_says_what_it_promises(seed: int) -> None:
     }
     assert set(expected) == set(REPRESENTATIONS)
     for representation, labels in expected.items():
-        np.testing.assert_array_equal(
-            codec(representation).encode(targets, reference), labels.astype(np.float32)
-        )
+        np.testing.assert_array_equal(codec(representation).encode(targets, reference), labels.astype(np.float32))
 
 
 @given(st.sampled_from(REPRESENTATIONS), SEEDS)

@@ -16,9 +16,7 @@ STAMPS = st.lists(st.integers(0, 400), max_size=30)
 TICKS, AGES, LATENCIES = st.integers(0, 500), st.integers(1, 200), st.integers(0, 100)
 
 
-def filled(
-    stamps_ms: list[int], max_age_ms: int = 100, latency_ms: int = 0, capacity: int = 256
-) -> StreamBuffer:
+def filled(stamps_ms: list[int], max_age_ms: int = 100, latency_ms: int = 0, capacity: int = 256) -> StreamBuffer:
     """A buffer with a message a stamp, each received 3 ms later."""
     buffer = StreamBuffer("camera:front", max_age_ms / 1e3, latency_ms / 1e3, capacity)
     for stamp in stamps_ms:
@@ -56,9 +54,7 @@ def test_a_message_out_of_order_is_dropped_and_counted(stamps: list[int]) -> Non
 
 
 @given(STAMPS, STAMPS, TICKS)
-def test_what_comes_later_in_time_changes_no_earlier_tick(
-    before: list[int], after: list[int], tick: int
-) -> None:
+def test_what_comes_later_in_time_changes_no_earlier_tick(before: list[int], after: list[int], tick: int) -> None:
     buffer = filled(sorted(set(before)), 1000)
     seen = buffer.sample(tick * MS)
     for stamp in after:
@@ -120,23 +116,16 @@ def test_what_is_let_go_could_not_have_been_sampled_any_more(steps: list[int], b
 
 
 @given(st.permutations(MESSAGES), st.integers(100, 190))
-def test_the_order_of_arrival_changes_nothing_that_stamps_rebuild(
-    order: list[tuple[str, int]], tick: int
-) -> None:
+def test_the_order_of_arrival_changes_nothing_that_stamps_rebuild(order: list[tuple[str, int]], tick: int) -> None:
     # Streams arrive in any interleaving; within a stream the transport keeps the order.
     arrival = sorted(range(len(order)), key=lambda index: order[index][1])
-    queues = {
-        topic: iter([order[index] for index in arrival if order[index][0] == topic])
-        for topic in TOPICS.values()
-    }
+    queues = {topic: iter([order[index] for index in arrival if order[index][0] == topic]) for topic in TOPICS.values()}
     live, bag = pushed([next(queues[topic]) for topic, _ in order]), pushed(MESSAGES)
     seen = live.sample(tick * MS)
     assert isinstance(seen, AlignedTick)
     assert seen.stamps_ns == dict.fromkeys(TOPICS, tick // 10 * 10 * MS)
     assert rebuilt(bag, tick * MS, seen.stamps_ns) == rebuilt(live, tick * MS, seen.stamps_ns)
-    assert rebuilt(bag, tick * MS, seen.stamps_ns) == {
-        name: sample.raw for name, sample in seen.samples.items()
-    }
+    assert rebuilt(bag, tick * MS, seen.stamps_ns) == {name: sample.raw for name, sample in seen.samples.items()}
 
 
 def test_a_tick_wants_every_stream() -> None:
@@ -160,9 +149,7 @@ def test_stamps_that_are_not_there_are_refused() -> None:
 
 
 def test_a_topic_of_another_contract_is_an_error() -> None:
-    with pytest.raises(
-        LearnedArmError, match=r"topic not in the contract; got /side; allowed: .*'/joint_states'"
-    ):
+    with pytest.raises(LearnedArmError, match=r"topic not in the contract; got /side; allowed: .*'/joint_states'"):
         Aligner(CONTRACT).push("/side", 0, 0, b"")
     assert set(Aligner(CONTRACT).topics) == set(TOPICS.values())
 

@@ -136,9 +136,7 @@ def by_rclpy(message: Message) -> bytes:
     def made(value: Any) -> Any:
         if isinstance(value, tuple):
             package, _, kind = value[0].split("/")
-            return getattr(import_module(f"{package}.msg"), kind)(
-                **{key: made(each) for key, each in value[1].items()}
-            )
+            return getattr(import_module(f"{package}.msg"), kind)(**{key: made(each) for key, each in value[1].items()})
         return [made(each) for each in value] if isinstance(value, list) else value
 
     return serialize_message(made(message))

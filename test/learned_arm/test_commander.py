@@ -39,9 +39,7 @@ class Arm:
     def measure(self) -> None:
         for joint, highest in self.blocked.items():
             self.measured[joint] = min(self.measured[joint], highest)
-        self.door.measure(
-            JointStateView(self.now_ns, JOINTS, self.measured.copy(), NOTHING, NOTHING), self.now_ns
-        )
+        self.door.measure(JointStateView(self.now_ns, JOINTS, self.measured.copy(), NOTHING, NOTHING), self.now_ns)
 
     def step(self) -> Command:
         """Measure and take one control step."""
@@ -59,9 +57,7 @@ class Arm:
     def engage(self, source: str) -> str:
         return self.door.engage(source, self.now_ns)
 
-    def ask(
-        self, source: str, *points: tuple[float, Any], stamp_ns: int | None = None, **fields: Any
-    ) -> bool:
+    def ask(self, source: str, *points: tuple[float, Any], stamp_ns: int | None = None, **fields: Any) -> bool:
         """Send targets: pairs of seconds from now and positions."""
         stamp_ns = self.now_ns if stamp_ns is None else stamp_ns
         times = np.array([round(seconds * SECOND_NS) for seconds, _ in points], dtype=np.int64)
@@ -118,9 +114,7 @@ def test_a_human_wins_the_lease_and_loses_it_to_nobody(moving: Arm) -> None:
     moving.run(0.3)
     assert moving.door.safety.at_rest and moving.door.state is State.HOLDING
     for source in ("policy", "replay", "home"):
-        with pytest.raises(
-            LearnedArmError, match=f"the lease is taken; got {source}; allowed: teleop must release"
-        ):
+        with pytest.raises(LearnedArmError, match=f"the lease is taken; got {source}; allowed: teleop must release"):
             moving.engage(source)
     assert moving.door.holder == "teleop"
     moving.assert_smooth(HOME)
@@ -249,9 +243,7 @@ def test_stop_and_fault_last_until_they_are_cleared(moving: Arm, end: str, state
     {"stop": moving.door.stop, "fault": moving.door.fault}[end]("a reason")
     assert moving.door.state is state and not moving.ask("policy", (0.5, moved()))
     for source in SOURCES:
-        with pytest.raises(
-            LearnedArmError, match=f"{state.value}: a reason; allowed: call ~/clear_fault first"
-        ):
+        with pytest.raises(LearnedArmError, match=f"{state.value}: a reason; allowed: call ~/clear_fault first"):
             moving.engage(source)
     assert moving.door.clear_fault() == "ready"
     moving.run(0.5)

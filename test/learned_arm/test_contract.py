@@ -167,9 +167,7 @@ def test_a_file_names_its_robot_and_another_may_be_given(tmp_path: Path) -> None
     path.write_text(yaml.safe_dump({**SHIPPED, "robot": "ur5e_sim"}))
     assert load_contract(path) == load_contract("pick_cube")
     assert load_contract(path, tmp_path / "twin.yaml").robot.name == "twin"
-    with pytest.raises(
-        LearnedArmError, match=r"no such entry in contracts; got nothing; allowed: .*'pick_cube'"
-    ):
+    with pytest.raises(LearnedArmError, match=r"no such entry in contracts; got nothing; allowed: .*'pick_cube'"):
         load_contract("nothing")
 
 

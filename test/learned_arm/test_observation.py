@@ -39,9 +39,7 @@ def joint_state(names: list[str], positions: list[float]) -> bytes:
     kind = "sensor_msgs/msg/JointState"
     nothing = np.empty(0)
     return bytes(
-        STORE.serialize_cdr(
-            TYPES[kind](header(), names, np.array(positions, dtype=np.float64), nothing, nothing), kind
-        )
+        STORE.serialize_cdr(TYPES[kind](header(), names, np.array(positions, dtype=np.float64), nothing, nothing), kind)
     )
 
 
@@ -65,9 +63,7 @@ def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarr
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def tick(
-    names: list[str], positions: list[float], tick_ns: int = 0, picture: bytes | None = None
-) -> AlignedTick:
+def tick(names: list[str], positions: list[float], tick_ns: int = 0, picture: bytes | None = None) -> AlignedTick:
     picture = picture or image(noise(*SIZE), "rgb8")
     samples = {f"camera:{name}": Sample(tick_ns, 0, picture) for name in CONTRACT.cameras}
     samples["joints:/joint_states"] = Sample(tick_ns, 0, joint_state(names, positions))
@@ -147,9 +143,7 @@ def test_joint_states_from_two_topics_are_put_together_and_none_lends_to_the_oth
         return AlignedTick(0, samples)
 
     np.testing.assert_array_equal(builder.measured(both(list(POSITIONS[:6]), list(POSITIONS[6:]))), POSITIONS)
-    with pytest.raises(
-        LearnedArmError, match="joints:/joint_states: positions do not match joint names; got 5"
-    ):
+    with pytest.raises(LearnedArmError, match="joints:/joint_states: positions do not match joint names; got 5"):
         builder.measured(both([0.0] * 5, [0.0] * 2))
 
 
@@ -242,15 +236,11 @@ def test_every_encoding_of_a_picture_gives_the_same_pixels(
         "rgba8": np.concatenate([rgb, opaque], axis=2),
         "bgra8": np.concatenate([bgr, opaque], axis=2),
     }.items():
-        np.testing.assert_array_equal(
-            decode_image(image(pixels, encoding, padding), size), expected, encoding
-        )
+        np.testing.assert_array_equal(decode_image(image(pixels, encoding, padding), size), expected, encoding)
 
 
 @given(SIDES, SIDES, st.integers(0, 9))
-def test_grey_is_the_same_in_every_channel(
-    sides: tuple[int, int], size: tuple[int, int], padding: int
-) -> None:
+def test_grey_is_the_same_in_every_channel(sides: tuple[int, int], size: tuple[int, int], padding: int) -> None:
     grey = noise(*sides, channels=1)
     np.testing.assert_array_equal(
         decode_image(image(grey, "mono8", padding), size),

@@ -167,9 +167,7 @@ def test_the_joint_order_survives_canonical_json(groups: list[str], order: list[
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Paths to every number of a robot."""
-    children = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if isinstance(value, int | float):
         return [path]
     return [leaf for key, each in children for leaf in leaves(each, (*path, key))]
@@ -182,9 +180,7 @@ def test_any_other_number_is_another_hash(path: tuple[Any, ...]) -> None:
     for step in path[:-1]:
         value = value[step]
     low_end = path[-2:-1] == ("gripper",) or (path[-1] == 0 and "position_rad" in path)
-    value[path[-1]] += (
-        1 if path == ("control_rate_hz",) else (-1e-9 if low_end and "home_rad" not in path else 1e-9)
-    )
+    value[path[-1]] += 1 if path == ("control_rate_hz",) else (-1e-9 if low_end and "home_rad" not in path else 1e-9)
     assert hash_of(parse_robot(robot, "other").canonical()) != hash_of(SHIPPED)
 
 

@@ -59,9 +59,7 @@ STEP_FROM_MEASURED = st.floats(0.01, 20)
 DT = st.floats(1e-4, 0.1)
 
 
-def filter_of(
-    joints: list[Joint], step_from_measured: float = 20.0, *, at_rest: bool = False
-) -> SafetyFilter:
+def filter_of(joints: list[Joint], step_from_measured: float = 20.0, *, at_rest: bool = False) -> SafetyFilter:
     robot = copy.deepcopy(SHIPPED)
     count = len(joints)
     robot["groups"] = {
@@ -88,9 +86,7 @@ def filter_of(
     return made
 
 
-def assert_inside(
-    safety: SafetyFilter, before: np.ndarray, speed: np.ndarray, sent: np.ndarray, dt_s: float
-) -> None:
+def assert_inside(safety: SafetyFilter, before: np.ndarray, speed: np.ndarray, sent: np.ndarray, dt_s: float) -> None:
     """One published step keeps position, velocity and acceleration, and leaves a way to brake."""
     moved = (sent - before) / dt_s
     assert np.isfinite(sent).all()

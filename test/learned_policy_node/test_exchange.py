@@ -65,9 +65,7 @@ def test_what_runs_are_the_bytes_that_were_proved(make_model: MakeModel) -> None
     assert owner.policy.newest.hash == wanted.hash
 
 
-def test_what_is_refused_leaves_the_old_one_running(
-    make_model: MakeModel, contract: Contract, tmp_path: Path
-) -> None:
+def test_what_is_refused_leaves_the_old_one_running(make_model: MakeModel, contract: Contract, tmp_path: Path) -> None:
     owner = Owner(make_model())
     running, good = owner.policy.current, owner.policy.current.selftest
     altered = {"action": good.outputs["action"] + np.float32(1e-3)}

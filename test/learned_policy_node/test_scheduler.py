@@ -52,9 +52,7 @@ class Run:
             targets = self.policy(tick, slots)
             epoch = scheduler.asked()
             ready_ns, generation = tick_ns + delay_ns, self.generation
-            assert scheduler.push(
-                epoch, tick_ns, slots * PERIOD_NS, targets, ready_ns=ready_ns, generation=generation
-            )
+            assert scheduler.push(epoch, tick_ns, slots * PERIOD_NS, targets, ready_ns=ready_ns, generation=generation)
             scheduler.latency.add(delay_ns)
             self.chunks[tick] = (tick_ns + delay_ns, targets)
         timeline = scheduler.answer(tick_ns)

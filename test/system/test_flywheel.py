@@ -145,8 +145,8 @@ def test_a_replay_is_refused_or_fails_for_its_reason_and_says_what_it_tests(
             "moved": lambda episode, _ran: episode["initial_state"].update(sim_state=elsewhere),
             "claimed": lambda episode, _ran: episode.update(outcome="failure"),
             "another robot": lambda _episode, ran: ran["joint_names"]["/joint_states"]["names"].reverse(),
-            "another controller": lambda _episode, ran: (
-                ran["parameters"]["/arm_node"]["values"].update(contract_hash="0" * 64)
+            "another controller": lambda _episode, ran: ran["parameters"]["/arm_node"]["values"].update(
+                contract_hash="0" * 64
             ),
         }.items()
     ]

@@ -101,8 +101,9 @@ def roll_out(spawn: Any, contract: Contract, folder: Path, *, lock_step: bool) -
         assert operator.succeeds_now
         name = operator.trigger(lead.RECORDER, "success", {"reason": "corrected"})
         operator.wait(
-            lambda: statuses[lead.RECORDER].get("state") == "idle"
-            and statuses[lead.RECORDER].get("episode_name") == name,
+            lambda: (
+                statuses[lead.RECORDER].get("state") == "idle" and statuses[lead.RECORDER].get("episode_name") == name
+            ),
             30.0,
             "the episode",
         )

@@ -26,9 +26,7 @@ def test_every_source_has_its_own_number_and_strangers_have_none() -> None:
 
 @pytest.mark.parametrize("stretches", [[("teleop", 9), ("", 2)], [("", 9)], [("home", 2), ("replay", 5)]])
 def test_without_the_policy_an_episode_is_whole(stretches: list[tuple[str, int]]) -> None:
-    assert parts_to_learn(frames(*stretches), False) == [
-        Part(slice(0, sum(count for _, count in stretches)), False)
-    ]
+    assert parts_to_learn(frames(*stretches), False) == [Part(slice(0, sum(count for _, count in stretches)), False)]
 
 
 def test_each_stretch_of_a_person_is_a_part_and_the_last_was_not_handed_over() -> None:

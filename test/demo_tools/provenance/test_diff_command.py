@@ -154,9 +154,7 @@ def test_the_robot_that_runs_is_compared_with_what_it_was(spawn: Any, tmp_path: 
     def learned_arm(*words: object) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "demo_tools.cli", *map(str, words)]
         variables = {**os.environ, "ROS_DOMAIN_ID": str(spawn.domain_id)}
-        return subprocess.run(
-            argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False
-        )
+        return subprocess.run(argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False)
 
     before = tmp_path / "before.json"
     taken = learned_arm("snapshot", "--out", before)

@@ -28,7 +28,7 @@ def pose(measured: dict[int, float] | None = None, sent_jaw: float = 0.6, jaw: f
 
 
 def said(now: FinalPose, then: FinalPose | None = None, robot=ROBOT) -> bool:
-    judge = FinalPoseJudge(robot, [JAW], then or pose())
+    judge = FinalPoseJudge(robot, [JAW], then or pose(), 0.05)
     judge.observe(now)
     return judge.judge().success
 
@@ -66,7 +66,7 @@ def test_without_kinematics_every_joint_counts() -> None:
 
 
 def test_nothing_seen_is_nothing_solved() -> None:
-    assert not FinalPoseJudge(ROBOT, [JAW], pose()).judge().success
+    assert not FinalPoseJudge(ROBOT, [JAW], pose(), 0.05).judge().success
 
 
 def picture(seed: int, held: bool) -> dict[str, np.ndarray]:

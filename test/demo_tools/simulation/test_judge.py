@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from demo_tools.simulation.judge import HELD_NS, Judge, Situation, picked, reached
+from demo_tools.simulation.judge import HELD_NS, Judge, Situation, inserted, picked, reached
+from demo_tools.simulation.scene import PEG_TIP_M
 from learned_arm.errors import LearnedArmError
 
 
@@ -27,6 +28,22 @@ def test_reached() -> None:
     assert reached(situation(0.02, (0.015, 0.0, 0.09)))
     assert not reached(situation(0.02, (0.0, 0.0, 0.101)))
     assert not reached(situation(0.02, (0.021, 0.0, 0.08)))
+
+
+def test_inserted() -> None:
+    def peg(below_m: float, beside_m: float = 0.0, touching: int = 2, lean_rad: float = 0.0) -> Situation:
+        cos, sin = np.cos(lean_rad), np.sin(lean_rad)
+        down = np.array([[1.0, 0.0, 0.0], [0.0, -cos, sin], [0.0, -sin, -cos]])
+        tcp, socket_m = np.eye(4), np.array([0.5, 0.1, 0.04])
+        tcp[:3, :3] = down
+        tcp[:3, 3] = socket_m + np.array([beside_m, 0.0, -below_m]) - PEG_TIP_M * down[:, 2]
+        return Situation(tcp, 0.016, socket_m, touching)
+
+    assert inserted(peg(0.03)) and inserted(peg(0.03, lean_rad=0.2)), "the tip counts, however the hand leans"
+    assert not inserted(peg(0.019)), "not down enough"
+    assert not inserted(peg(-0.001)), "on the rim"
+    assert not inserted(peg(0.03, beside_m=0.03)), "beside the socket"
+    assert not inserted(peg(0.03, touching=1)), "not held"
 
 
 def test_a_state_counts_when_it_lasts() -> None:

@@ -1,6 +1,6 @@
 """A node with the parameters of a controller, a latched description and a camera: what a capture asks for.
 
-    python parameter_node.py NAME [SECTION...]    # sections: description, camera, joints
+python parameter_node.py NAME [SECTION...]    # sections: description, camera, joints
 """
 
 from __future__ import annotations

@@ -63,7 +63,5 @@ def test_a_missing_profile_is_a_problem_with_a_remedy(monkeypatch: pytest.Monkey
 def test_shared_memory_must_have_room_for_every_participant(monkeypatch: pytest.MonkeyPatch) -> None:
     shared_memory(monkeypatch, 100 * MEGABYTE)
     transport.require_room(2)
-    with pytest.raises(
-        LearnedArmError, match=r"/dev/shm has 100 MB free, 105 MB needed for 3 node\(s\); remount"
-    ):
+    with pytest.raises(LearnedArmError, match=r"/dev/shm has 100 MB free, 105 MB needed for 3 node\(s\); remount"):
         transport.require_room(3)
