@@ -247,7 +247,7 @@ def test_robot_file() -> None:
 
 def test_contract_file() -> None:
     page = section("### Contract file")
-    canonical = load_contract("pick_cube").canonical()
+    canonical = load_contract("insert_peg").canonical()
     nested = ("observation", "action", "success")
     expected = [key for key in canonical if key not in nested]
     expected += [f"{key}.{inner}" for key in nested for inner in canonical[key]]
