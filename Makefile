@@ -22,7 +22,7 @@ demo: rendering $(PACKAGE) ## the whole flywheel on a simulated arm; QUICK=1 for
 	$(VENV)/bin/learned-arm demo $(if $(filter-out 0,$(QUICK)),--quick)
 
 test: rendering $(PACKAGE) ## all tests, at most 12 minutes on 2 cores
-	$(PYTHON_IN_VENV) -m pytest -ra --durations=10
+	@scripts/run_tests.sh $(PYTHON_IN_VENV)
 
 check: $(PACKAGE) ## ruff and pyright
 	$(VENV)/bin/ruff check .

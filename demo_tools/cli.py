@@ -54,33 +54,36 @@ def record(task: str = "pick_cube", episodes: int = 10, out: Path = Path("runs/r
     return 0
 
 
-def replay(episodes: Annotated[tuple[Path, ...], tyro.conf.Positional], workers: int = 1, live: bool = False) -> int:
+def replay(
+    episodes: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    workers: int = 1,
+    live: bool = False,
+    stream: Literal["labels", "sent"] = "labels",
+    times: int = 1,
+    out: Path | None = None,
+    seed: int = 0,
+) -> int:
     """Replay the labels of episodes; status 0 when all pass, 1 when one fails, 3 refused, 4 aborted.
 
+    Several times each, or with --out, in a random order: a verdict for every replay goes below <out>, the summary into
+    <out>/replays.json, and beside an episode comes what all its replays say together. Run again, it goes on.
+
     Args:
-        episodes: Episode folders.
+        episodes: Episode folders, or folders of them.
         workers: Stacks of nodes side by side.
         live: Use the robot that is running on this ROS_DOMAIN_ID instead of a simulated one.
+        stream: labels: what will be learned. sent: what the door sent, at its own rate, as a baseline.
+        times: Replays of each episode.
+        out: Folder of the verdicts; by default runs/replays when an episode is replayed several times.
+        seed: Of the order.
     """
-    from demo_tools.flow import stages
-    from demo_tools.replay.verdict import EXIT_STATUS, Verdict
-    from learned_arm.episode import load_episode
+    from demo_tools.flow.replays import run_replays
+    from learned_arm.episode import episode_folders
 
     if not episodes:
         raise LearnedArmError("no episode given", allowed="learned-arm replay <episode folder> ...")
-    loaded = [load_episode(folder) for folder in episodes]
-    if live:
-        verdicts = stages.replay_live(episodes)
-    else:
-        from demo_tools.flow.progress import bar
-
-        with bar("replay", len(episodes)) as advance:
-            results = stages.replay_simulated(loaded[0].loaded_contract, episodes, workers, advance)
-        verdicts = [result["verdict"] for result in results]
-    for folder, verdict in zip(episodes, verdicts, strict=True):
-        statement = Verdict.load(folder)
-        print(f"{verdict}  {folder}  {statement.reason if statement else ''}")
-    return max(EXIT_STATUS[verdict] for verdict in verdicts)
+    many_into = out or (Path("runs/replays") if times > 1 else None)
+    return run_replays(episode_folders(episodes), many_into, workers, live, stream, times, seed)
 
 
 def sweep(

@@ -96,6 +96,10 @@ class Clearance:
         names: Of the checks, `workspace: forearm` or `self_collision: upper_arm, gripper`.
     """
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Clearance:
+        """It never changes."""
+        return self
+
     def __init__(self, spec: ClearanceSpec, kinematics: Kinematics, joints: Sequence[str]) -> None:
         self._forward = ForwardKinematics(kinematics, joints)
         index = {each.name: number for number, each in enumerate(spec.capsules)}

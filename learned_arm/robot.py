@@ -73,6 +73,10 @@ class Robot:
     kinematics: Kinematics | None = None
     clearance: ClearanceSpec | None = None
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Robot:
+        """It never changes."""
+        return self
+
     @cached_property
     def joints(self) -> tuple[str, ...]:
         """Names of all joints, group after group."""

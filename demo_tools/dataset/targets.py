@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from demo_tools.dataset.sources import source_index
 from learned_arm.cdr import JointStateView
 from learned_arm.errors import LearnedArmError
+from learned_arm.timeline import Timeline
 
 # Slower than this, over one tick, the arm counts as stopped.
 _STILL_RAD_S = 0.02
@@ -64,6 +65,11 @@ class TargetTrack:
         known = np.maximum(index, 0)
         fresh = (times_ns - self.stamps_ns[known] <= self.max_age_ns) | self.rests[known]
         return known, (index >= 0) & fresh
+
+    def since(self, from_ns: int) -> Timeline:
+        """All targets from a time on, as often as they were given."""
+        kept = (self.stamps_ns >= from_ns) & (self.stamps_ns <= self.last_ns)
+        return Timeline(self.stamps_ns[kept], self.positions_rad[kept])
 
     def stopped_at_end(self, period_ns: int) -> bool:
         """Whether the targets stood still over the last period, so that the last one may be held on."""

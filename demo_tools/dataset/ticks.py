@@ -21,6 +21,7 @@ from learned_arm.contract import Contract
 from learned_arm.episode import SENT, Episode, load_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import ObservationBuilder
+from learned_arm.timeline import Timeline
 
 TARGET_TOPICS = {"sent": SENT, "requested": "/arm/requested"}
 _SECOND_NS = 1_000_000_000
@@ -47,6 +48,7 @@ class EpisodeTicks:
         stamps_ns: Per stream the header stamp chosen at each tick, shape (N,).
         trimmed: Reason -> number of ticks cut off at the ends.
         messages_hash: Identity of the episode, computed from the bag.
+        sent: What the door sent from the first tick on, as often as it sent; None where labels are what was requested.
     """
 
     ticks_ns: NDArray[np.int64]
@@ -58,6 +60,7 @@ class EpisodeTicks:
     stamps_ns: dict[str, NDArray[np.int64]]
     trimmed: dict[str, int]
     messages_hash: str
+    sent: Timeline | None = None
 
     def __len__(self) -> int:
         return len(self.ticks_ns)
@@ -114,7 +117,9 @@ def read_episode_ticks(folder: str | Path, contract: Contract, images: bool = Tr
         raise LearnedArmError("episode too long", where=folder, got=got, allowed="6 h")
     sampler.sample(reader, ticks_between(first_ns, last_ns, contract.period_ns))
     try:
-        return _assemble(sampler, track, said, contract, messages_hash)
+        found = _assemble(sampler, track, said, contract, messages_hash)
+        known = said is not None and topic in (SENT, None)
+        return replace(found, sent=said.since(int(found.ticks_ns[0]))) if known and said is not None else found
     except LearnedArmError as error:
         raise LearnedArmError(error.what, where=folder, got=error.got, allowed=error.allowed) from error
 

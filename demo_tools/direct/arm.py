@@ -6,12 +6,14 @@ same order, so that a replay here goes as one over DDS goes, many times as fast.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_tools.simulation.arm import ArmSimulation
+from demo_tools.simulation.arm import ArmSimulation, KeptSimulation
 from learned_arm.cdr import JointStateView, TrajectoryView
 from learned_arm.command_spec import Controller, TrajectorySettings, VelocitySettings
 from learned_arm.commander import Command, Commander
@@ -22,6 +24,14 @@ from learned_arm.velocity_law import VelocityLaw
 
 _SECOND_NS = 1_000_000_000
 _NOTHING = np.empty(0)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A moment of arm and door."""
+
+    simulation: KeptSimulation
+    door: tuple[Commander, dict[str, VelocityLaw]]
 
 
 class DirectArm:
@@ -81,6 +91,15 @@ class DirectArm:
         """
         self.simulation.restore(state)
         self._begin()
+
+    def keep(self) -> Kept:
+        """Everything as it is now, door included."""
+        return Kept(self.simulation.keep(), copy.deepcopy((self.commander, self._speeds)))
+
+    def go_back(self, kept: Kept) -> None:
+        """Make everything what it was; the time too."""
+        self.simulation.go_back(kept.simulation)
+        self.commander, self._speeds = copy.deepcopy(kept.door)
 
     def engage(self, source: str) -> None:
         """Give a source the lease.

@@ -12,7 +12,7 @@ from demo_tools.direct.arm import DirectArm
 from demo_tools.simulation.expert import ScriptedExpert
 from learned_arm.canonical import hash_of
 from learned_arm.episode import Episode, InitialState
-from learned_arm.timeline import at_point
+from learned_arm.timeline import Timeline, at_point
 
 # The arm settles before a person begins, and rests when the task is done.
 _SETTLE_TICKS, _REST_TICKS = 3, 8
@@ -100,5 +100,9 @@ def demonstrate(
         stamps_ns={},
         trimmed={},
         messages_hash=identity,
+        sent=Timeline(
+            np.array([stamp_ns for stamp_ns in sent if stamp_ns >= ticks[0]], np.int64),
+            np.stack([each for stamp_ns, each in sent.items() if stamp_ns >= ticks[0]]),
+        ),
     )
     return Demonstration(episode, found, np.stack(requested))

@@ -6,7 +6,7 @@ from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.direct.arm import DirectArm
 from demo_tools.replay.playback import SETTLE_TICKS, Playback
 from demo_tools.replay.player import Manner
-from demo_tools.replay.verdict import Verdict
+from demo_tools.replay.verdict import LABELS, Verdict
 from learned_arm.episode import Episode
 from learned_arm.errors import LearnedArmError
 
@@ -20,6 +20,7 @@ def replay_direct(
     ticks: EpisodeTicks,
     manner: Manner | None = None,
     recorded: EpisodeTicks | None = None,
+    stream: str = LABELS,
 ) -> Verdict:
     """Restore an episode's initial state, play its labels under the arm's contract, judge.
 
@@ -29,6 +30,7 @@ def replay_direct(
         ticks: Its ticks under the arm's contract.
         manner: How the labels are played.
         recorded: See `Playback`.
+        stream: See `Playback`.
 
     Raises:
         LearnedArmError: The episode has no state of the simulation.
@@ -46,6 +48,7 @@ def replay_direct(
         contract=arm.contract,
         manner=manner,
         recorded=recorded,
+        stream=stream,
     )
     # As over DDS, where the restored state is looked at for some ticks and the lease takes one.
     for _ in range(SETTLE_TICKS + 1):

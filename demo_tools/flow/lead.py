@@ -9,6 +9,7 @@ from typing import Any
 from std_srvs.srv import SetBool, Trigger
 
 from demo_tools.flow.operator import Operator
+from demo_tools.replay.verdict import LABELS
 from learned_arm.episode import load_episode
 
 SIM, ARM, RECORDER, EXPERT, REPLAY, POLICY = (
@@ -93,10 +94,18 @@ def _start_recording(operator: Operator, who: str, policy_hash: str, notes: str)
     operator.trigger(RECORDER, "start", said, patience_s=_DISCOVERY_S)
 
 
-def replay(operator: Operator, folder: Path) -> dict[str, str]:
-    """Replay one episode; returns the replay node's last status: verdict and reason."""
+def replay(operator: Operator, folder: Path, stream: str = LABELS, into: Path | None = None) -> dict[str, str]:
+    """Replay one episode; returns the replay node's last status: verdict and reason.
+
+    Args:
+        operator: In front of a stack with a replay node.
+        folder: The episode's.
+        stream: What is played.
+        into: Folder of the verdict; None: the episode's.
+    """
     operator.statuses[REPLAY] = {}
-    operator.trigger(REPLAY, "start", {"episode": str(folder)})
+    where = {"episode": str(folder), "stream": stream, "verdict_folder": str(into or "")}
+    operator.trigger(REPLAY, "start", where)
     return _wait_for(operator, REPLAY, ("done",), episode=str(folder))
 
 

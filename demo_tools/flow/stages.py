@@ -14,7 +14,9 @@ from demo_tools.flow.lead import Recorded
 from demo_tools.flow.run_folder import RunFolder
 from demo_tools.flow.stack import NODES
 from demo_tools.flow.workers import run_jobs
-from demo_tools.replay.verdict import EXIT_STATUS
+from demo_tools.replay.many import Job, beside
+from demo_tools.replay.player import Manner
+from demo_tools.replay.verdict import EXIT_STATUS, LABELS
 from demo_tools.statistics import wilson_interval
 from learned_arm.contract import Contract
 from learned_arm.durable import write_json
@@ -36,9 +38,8 @@ def _nodes(contract: Contract, folder: Path, *more: str, **parameters: dict[str,
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, contract.canonical())
     common = {"contract": str(path), "use_sim_time": True}
-    own = {"replay_node": {"use_sim_time": True}}
     names = ("sim_arm_node", "arm_node", *more)
-    return {name: {**own.get(name, common), **parameters.get(name, {})} for name in names}
+    return {name: {**common, **parameters.get(name, {})} for name in names}
 
 
 def record(run: RunFolder, contract: Contract, count: int, workers: int, advance: Advance) -> list[Recorded]:
@@ -63,28 +64,50 @@ def record(run: RunFolder, contract: Contract, count: int, workers: int, advance
 
 
 def replay_simulated(
-    contract: Contract, folders: Sequence[Path], workers: int, advance: Advance, logs: Path | None = None
+    contract: Contract,
+    jobs: Sequence[Job],
+    workers: int,
+    advance: Advance,
+    *,
+    stream: str = LABELS,
+    manner: Manner | None = None,
+    logs: Path | None = None,
 ) -> list[dict[str, str]]:
-    """Replay episodes on a simulated arm; verdicts are written beside them."""
+    """Replay episodes on a simulated arm; the verdicts go where the jobs say.
+
+    Args:
+        contract: What labels are; the episodes may have been recorded under another one.
+        jobs: What is replayed.
+        workers: Stacks side by side.
+        advance: Called with each verdict.
+        stream: What is played.
+        manner: How labels are played, as far as `replay_node` has parameters for it.
+        logs: Folder for the nodes' logs.
+    """
 
     def told(result: dict[str, str]) -> bool:
         advance(result["verdict"])
         return True
 
+    def act(operator: Any, job: Job) -> dict[str, str]:
+        return lead.replay(operator, job.episode, stream, job.into)
+
     with tempfile.TemporaryDirectory(prefix="learned_arm_") as scratch:
         logs = logs or Path(scratch)
-        nodes = _nodes(contract, logs, "replay_node")
-        jobs = [folder.resolve() for folder in folders]
-        return run_jobs(jobs, lead.replay, nodes, logs, workers=workers, each=told)
+        played = manner or Manner()
+        own = {"precision": played.precision, "hold": played.hold, "shift_ticks": played.shift_ticks}
+        nodes = _nodes(contract, logs, "replay_node", replay_node=own)
+        return run_jobs(jobs, act, nodes, logs, workers=workers, each=told)
 
 
-def replay_live(folders: Sequence[Path]) -> list[str]:
+def replay_live(jobs: Sequence[Job], stream: str = LABELS) -> list[str]:
     """Replay episodes on the robot that runs on this ROS_DOMAIN_ID, one after the other; returns the verdicts."""
     words = {status: word for word, status in EXIT_STATUS.items()}
     verdicts = []
-    for folder in folders:
-        argv = [sys.executable, "-m", NODES["replay_node"], "--ros-args", "-p", f'episode:="{folder.resolve()}"']
-        argv += ["-p", "exit_when_done:=true"]
+    for job in jobs:
+        parameters = {"episode": job.episode, "verdict_folder": job.into, "stream": stream}
+        argv = [sys.executable, "-m", NODES["replay_node"], "--ros-args", "-p", "exit_when_done:=true"]
+        argv += [word for name, value in parameters.items() for word in ("-p", f'{name}:="{value}"')]
         ended = subprocess.run(argv, env=transport.environment(), check=False)
         verdicts.append(words.get(ended.returncode, "aborted"))
     return verdicts
@@ -94,7 +117,8 @@ def replay(
     run: RunFolder, contract: Contract, folders: Sequence[Path], workers: int, advance: Advance
 ) -> list[dict[str, str]]:
     """Replay the labels of every episode of a run."""
-    results = replay_simulated(contract, folders, workers, advance, run / "logs/replay")
+    jobs = [beside(folder) for folder in folders]
+    results = replay_simulated(contract, jobs, workers, advance, logs=run / "logs/replay")
     rows = [
         {"folder": run.relative(folder), "verdict": result["verdict"], "reason": result.get("reason", "")}
         for folder, result in zip(folders, results, strict=True)

@@ -54,6 +54,7 @@ class Cause(StrEnum):
     ARM_OFFSET = "the arm ends up aside"
     GRIPPER = "the gripper moves otherwise"
     WORLD = "the object was not where or what it was"
+    UNSTEADY = "the same labels do not do the same twice"
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,13 @@ from std_srvs.srv import Trigger
 from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
 from demo_tools.replay.examiner import Examiner
 from demo_tools.replay.playback import SETTLE_TICKS, Playback
+from demo_tools.replay.player import PRECISIONS, Manner
 from demo_tools.replay.preflight import Preflight
-from demo_tools.replay.verdict import EXIT_STATUS, Verdict
+from demo_tools.replay.verdict import EXIT_STATUS, LABELS, STREAMS, Verdict
+from demo_tools.replay.verdict import SENT as SENT_STREAM
 from learned_arm import cdr
 from learned_arm.alignment import Aligner, Refusal
-from learned_arm.contract import Contract
+from learned_arm.contract import Contract, load_contract
 from learned_arm.episode import SENT, Episode, load_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder, ObservationBuilder
@@ -65,6 +67,12 @@ class ReplayNode(Node):
     def __init__(self) -> None:
         super().__init__("replay_node")
         parameter(self, "episode", "", "folder of the episode to replay")
+        parameter(self, "stream", LABELS, "what is played: labels, or sent: what the door sent, at its own rate")
+        parameter(self, "contract", "", "labels of this contract (name or YAML path); empty: the episode's")
+        parameter(self, "precision", "float32", "what labels are rounded to: float32 or float16")
+        parameter(self, "hold", False, "keep each target until the next one instead of a straight line to it")
+        parameter(self, "shift_ticks", 0, "by how many ticks later than labelled targets are played")
+        parameter(self, "verdict_folder", "", "folder that the verdict goes to; empty: the episode's")
         parameter(self, "tolerance_rad", 0.05, "largest distance of a joint from the recorded initial position")
         parameter(self, "preflight", True, "compare what runs with what was recorded, and refuse another robot")
         parameter(self, "speed_scale", 0.25, "share of the limits that the move to the initial position uses")
@@ -126,17 +134,39 @@ class ReplayNode(Node):
 
     def _begin(self) -> None:
         self._forget()
-        self._folder = Path(self.get_parameter("episode").get_parameter_value().string_value)
+        self._folder = Path(self._text("episode"))
         self._to_phase(Phase.LOADING)
         threading.Thread(target=self._load, name="load", daemon=True).start()
 
     def _load(self) -> None:
         """Read the bag beside the executor, so that services go on answering."""
         try:
+            if self._stream() not in STREAMS:
+                raise LearnedArmError("no such stream", where="stream", got=self._stream(), allowed=list(STREAMS))
             episode = self._episode = load_episode(self._folder)
-            self._loaded = read_episode_ticks(self._folder, episode.loaded_contract, images=False)
+            contract = self._played_under(episode)
+            if self._stream() == SENT_STREAM:
+                contract = replace(contract, action=replace(contract.action, source="sent"))
+            self._loaded = read_episode_ticks(self._folder, contract, images=False)
         except LearnedArmError as error:
             self._loaded = error
+
+    def _played_under(self, episode: Episode) -> Contract:
+        name = self._text("contract")
+        return load_contract(name) if name else episode.loaded_contract
+
+    def _text(self, name: str) -> str:
+        return self.get_parameter(name).get_parameter_value().string_value
+
+    def _stream(self) -> str:
+        return self._text("stream")
+
+    def _manner(self) -> Manner:
+        precision, shift = self._text("precision"), self.get_parameter("shift_ticks").get_parameter_value()
+        if precision not in PRECISIONS:
+            raise LearnedArmError("no such precision", where="precision", got=precision, allowed=list(PRECISIONS))
+        hold = self.get_parameter("hold").get_parameter_value().bool_value
+        return Manner(precision=precision, hold=hold, shift_ticks=shift.integer_value)
 
     def _on_poll(self) -> None:
         with self._lock:
@@ -160,7 +190,7 @@ class ReplayNode(Node):
             raise self._loaded
         episode = self._episode
         assert episode is not None
-        self._connect(episode.loaded_contract)
+        self._connect(self._played_under(episode))
         self._to_phase(Phase.FINDING)
 
     def _look_around(self) -> None:
@@ -187,6 +217,9 @@ class ReplayNode(Node):
             tolerance_rad=self.get_parameter("tolerance_rad").get_parameter_value().double_value,
             speed_scale=self.get_parameter("speed_scale").get_parameter_value().double_value,
             move=not restore,
+            contract=self._contract,
+            manner=self._manner(),
+            stream=self._stream(),
         )
         if restore:
             self._to_phase(Phase.RESTORING)
@@ -344,13 +377,23 @@ class ReplayNode(Node):
             self._verdict = self._playback.verdict(verdict, reason)
         elif self._episode is not None:
             episode = self._episode
-            self._verdict = Verdict(verdict, reason, episode.contract_hash, episode.messages_hash, episode.outcome)
+            self._verdict = Verdict(
+                verdict,
+                reason,
+                episode.contract_hash,
+                episode.messages_hash,
+                episode.outcome,
+                labels={"stream": self._stream()},
+            )
         else:
             self._verdict = Verdict(verdict, reason, "", "", "")
         if self._preflight is not None:
             self._verdict = replace(self._verdict, preflight=self._preflight.statement())
         if self._episode is not None:
-            self._verdict.save(self._folder)
+            into = self._text("verdict_folder")
+            folder = Path(into) if into else self._folder
+            folder.mkdir(parents=True, exist_ok=True)
+            self._verdict.save(folder)
         self._to_phase(Phase.DONE)
         self.get_logger().info(f"{self._folder.name}: {verdict}, {reason}")
         self._release()

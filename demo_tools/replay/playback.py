@@ -10,9 +10,9 @@ from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.replay.diagnosis import diagnose
 from demo_tools.replay.evidence import Evidence
 from demo_tools.replay.judge import FinalPose, FinalPoseJudge, Judgement, TopicJudge
-from demo_tools.replay.player import LabelPlayer, Manner
+from demo_tools.replay.player import LabelPlayer, Manner, Player, SentPlayer
 from demo_tools.replay.tracking import lateness_report, tracking_report
-from demo_tools.replay.verdict import Verdict
+from demo_tools.replay.verdict import LABELS, SENT, STREAMS, Verdict
 from learned_arm.action import Reference
 from learned_arm.contract import Contract
 from learned_arm.episode import Episode
@@ -36,9 +36,10 @@ class Playback:
         manner: How they are played.
         recorded: The ticks as they were recorded, with what was sent; by default those that are played. Where the
             labels were made of something else, the diagnosis needs to know.
+        stream: `labels`, or `sent`: what the door sent, at its own rate.
 
     Raises:
-        LearnedArmError: The contract names a judge that does not exist yet.
+        LearnedArmError: The contract names a judge that does not exist yet, or there is no such stream.
 
     Attributes:
         outcome: Verdict and reason, None while playing.
@@ -55,6 +56,7 @@ class Playback:
         contract: Contract | None = None,
         manner: Manner | None = None,
         recorded: EpisodeTicks | None = None,
+        stream: str = LABELS,
     ) -> None:
         self.outcome: tuple[str, str] | None = None
         self._episode, self._ticks, self._recorded = episode, ticks, recorded or ticks
@@ -63,8 +65,16 @@ class Playback:
         if judge not in ("topic", "final_pose"):
             raise LearnedArmError("no such judge yet", where="contract", got=judge, allowed=["topic", "final_pose"])
         self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
-        self._player = LabelPlayer(self._contract, ticks.targets, ticks.measured, ticks.commanded, manner)
+        if stream not in STREAMS:
+            raise LearnedArmError("no such stream", where="replay", got=stream, allowed=list(STREAMS))
+        self._stream = stream
+        self._player: Player = (
+            SentPlayer(self._contract, ticks)
+            if stream == SENT
+            else LabelPlayer(self._contract, ticks.targets, ticks.measured, ticks.commanded, manner)
+        )
         self._manner = manner or Manner()
+        self._shift_ticks = 0 if stream == SENT else self._manner.shift_ticks
         self._topic_judge = TopicJudge() if judge == "topic" else None
         self._to_go = move
         self._move: Timeline | None = None
@@ -179,6 +189,7 @@ class Playback:
             watch=evidence.statement() if len(replayed) else {},
             diagnosis=[each.statement() for each in diagnose(evidence)] if wrong else [],
             labels={
+                "stream": self._stream,
                 "source": action.source,
                 "representation": action.representation,
                 "dtype": self._manner.precision,
@@ -211,10 +222,12 @@ class Playback:
         timeline = self._player.step(index, tick_ns, Reference(measured_rad, commanded))
         self._replayed.append(measured_rad)
         self._told.append(self._player.told(index))
-        self._played.append(timeline.positions_rad[0])
-        self._due_ns.append(int(timeline.stamps_ns[0]))
+        due_ns = tick_ns + (self._contract.action.offset_ticks + self._shift_ticks) * self._contract.period_ns
+        due = timeline.at(due_ns)
+        self._last_target = timeline.positions_rad[-1] if due is None else due
+        self._played.append(self._last_target)
+        self._due_ns.append(due_ns)
         self._late_ns.append(late_ns)
-        self._last_target = timeline.positions_rad[0]
         return timeline
 
     def _gripper(self) -> tuple[int, ...]:

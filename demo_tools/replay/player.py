@@ -1,15 +1,22 @@
-"""Recorded labels -> targets, through the codec that the policy's output goes through, in the dataset's precision."""
+"""What a replay plays: labels through the codec that the policy's output goes through, in the dataset's precision; or,
+as the baseline that they are held against, what the door sent.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_tools.dataset.ticks import EpisodeTicks
 from learned_arm.action import ActionCodec, Reference
 from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline
+
+PRECISIONS = ("float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,67 @@ class Manner:
     error_share: float = 0.0
     seed: int = 0
     against_measured: bool = False
+
+
+class Player(Protocol):
+    """Gives targets tick by tick.
+
+    Attributes:
+        execute_ticks: Ticks that are played before what comes next is decided anew.
+    """
+
+    execute_ticks: int
+
+    def __len__(self) -> int: ...
+
+    def step(self, index: int, tick_ns: int, live: Reference) -> Timeline:
+        """Targets from tick `index` on, see `LabelPlayer.step`."""
+        ...
+
+    def told(self, index: int) -> NDArray[np.float64]:
+        """The target that was recorded for a tick, shape (dof,); after `step` of that tick."""
+        ...
+
+
+class SentPlayer:
+    """Plays what the door sent, as often as it sent it, whatever the arm does meanwhile.
+
+    Args:
+        contract: Robot and tick.
+        ticks: Of an episode, with what was sent.
+
+    Raises:
+        LearnedArmError: It is not known what was sent.
+    """
+
+    execute_ticks = 1
+
+    def __init__(self, contract: Contract, ticks: EpisodeTicks) -> None:
+        if ticks.sent is None:
+            raise LearnedArmError(
+                "what was sent is not known", where="replay", got=contract.action.source, allowed="labels from sent"
+            )
+        self._ticks, self._sent = ticks, ticks.sent
+        self._reach_ns = (contract.action.offset_ticks + 1) * contract.period_ns
+
+    def __len__(self) -> int:
+        return len(self._ticks)
+
+    def step(self, index: int, tick_ns: int, live: Reference) -> Timeline:
+        """What was sent from tick `index` on, up to one tick past its label; past the end the last is held."""
+        from_ns, stamps_ns = int(self._ticks.ticks_ns[index]), self._sent.stamps_ns
+        start, stop = np.searchsorted(stamps_ns, (from_ns, from_ns + self._reach_ns + 1)).tolist()
+        start = min(start, len(stamps_ns) - 1)
+        part = self._sent.part(start, max(stop, start + 1))
+        later = part.stamps_ns + (tick_ns - from_ns)
+        end_ns = tick_ns + self._reach_ns
+        if later[-1] >= end_ns:
+            return Timeline(later, part.positions_rad)
+        return Timeline(np.append(later, end_ns), np.concatenate([part.positions_rad, part.positions_rad[-1:]]))
+
+    def told(self, index: int) -> NDArray[np.float64]:
+        """The target that was recorded for a tick, shape (dof,)."""
+        return self._ticks.targets[index]
 
 
 class LabelPlayer:

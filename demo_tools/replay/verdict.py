@@ -10,7 +10,10 @@ from learned_arm.canonical import hash_of
 from learned_arm.durable import read_json, write_json
 from learned_arm.errors import LearnedArmError
 
-FILE_NAME = "replay.json"
+LABELS, SENT = "labels", "sent"
+STREAMS = (LABELS, SENT)
+FILE_NAME, SENT_FILE_NAME = "replay.json", "replay_sent.json"
+"""A replay of what was sent says nothing about labels: its verdict lies elsewhere, where no gate looks."""
 VERDICTS = ("passed", "failed", "refused", "aborted")
 EXIT_STATUS = {"passed": 0, "failed": 1, "refused": 3, "aborted": 4}
 
@@ -29,10 +32,11 @@ class Verdict:
         tracking: Per-joint error and first divergence.
         lateness: How late ticks were played.
         judgement: What the judge saw.
-        labels: Source, representation, dtype and chunking that were played.
+        labels: What was played: stream, and of labels source, representation, dtype and chunking.
         watch: How the arm followed, now against then, see `Evidence.statement`.
         preflight: How the robot that runs differs from the one that was recorded, see `Preflight.statement`.
         diagnosis: Likely causes of a failure, the likeliest first, see `diagnose`.
+        repeats: Where the episode was replayed several times: how many replays passed, of how many.
     """
 
     verdict: str
@@ -48,6 +52,7 @@ class Verdict:
     preflight: dict[str, Any] = field(default_factory=dict)
     watch: dict[str, Any] = field(default_factory=dict)
     diagnosis: list[dict[str, Any]] = field(default_factory=list)
+    repeats: dict[str, int] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -55,17 +60,18 @@ class Verdict:
         return hash_of(asdict(self))
 
     def save(self, episode: Path) -> None:
-        """Write beside the episode, whole or not at all."""
-        write_json(episode / FILE_NAME, {"replay": 1, **asdict(self), "hash": self.hash})
+        """Write beside the episode, or into another folder, whole or not at all."""
+        name = SENT_FILE_NAME if self.labels.get("stream") == SENT else FILE_NAME
+        write_json(episode / name, {"replay": 1, **asdict(self), "hash": self.hash})
 
     @staticmethod
-    def load(episode: Path) -> Verdict | None:
-        """The verdict of an episode, None when it was never replayed.
+    def load(episode: Path, stream: str = LABELS) -> Verdict | None:
+        """The verdict of an episode on its labels or on what was sent, None when that was never replayed.
 
         Raises:
             LearnedArmError: The file was altered or is no verdict.
         """
-        path = episode / FILE_NAME
+        path = episode / (SENT_FILE_NAME if stream == SENT else FILE_NAME)
         if not path.is_file():
             return None
         content = read_json(path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from colorsys import hsv_to_rgb
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +80,16 @@ def sample_start(contract: Contract, seed: int) -> Start:
 def _vivid(rng: np.random.Generator) -> Array:
     """Any hue, nowhere near the greys of table and robot."""
     return np.array(hsv_to_rgb(rng.uniform(), rng.uniform(0.75, 0.95), rng.uniform(0.6, 0.85)))
+
+
+@dataclass(frozen=True)
+class KeptSimulation:
+    """A moment of a simulation: what the physics depends on, the time, and what drives and judges it."""
+
+    physics: Array
+    now_ns: int
+    held: Array
+    others: tuple[dict[str, Controller], Judge]
 
 
 class ArmSimulation:
@@ -183,6 +195,18 @@ class ArmSimulation:
         mujoco.mj_resetData(self.model, self._data)
         mujoco.mj_setState(self.model, self._data, values, _STATE)
         self._begin()
+
+    def keep(self) -> KeptSimulation:
+        """Everything as it is now, with controllers, judge and time."""
+        physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
+        mujoco.mj_getState(self.model, self._data, physics, _STATE)
+        return KeptSimulation(physics, self.now_ns, self._held, copy.deepcopy((self.controllers, self.judge)))
+
+    def go_back(self, kept: KeptSimulation) -> None:
+        """Make everything what it was; the only way in which time runs backward."""
+        mujoco.mj_setState(self.model, self._data, kept.physics, _STATE)
+        self.now_ns, self._held = kept.now_ns, kept.held
+        self.controllers, self.judge = copy.deepcopy(kept.others)
 
     def _begin(self) -> None:
         commanded = self._held = self._data.ctrl[self._ctrl] / self._to_model

@@ -89,7 +89,7 @@ def _save(path: Path, made_from: dict[str, Any], rows: dict[str, Row], best: Row
 def _table(rows: Sequence[Row], best: Row | None, title: str) -> Table:
     # Lines between columns would leave too little of a terminal for the names.
     table = Table(title=title, box=SIMPLE_HEAD)
-    for column in ("design", "passed", "95 %", "errors", "rad"):
+    for column in ("design", "passed", "95 %", "errors", "rad", "step"):
         table.add_column(column, no_wrap=True)
     for row in rows:
         low, high = row.statement()["clopper_pearson"]
@@ -99,5 +99,6 @@ def _table(rows: Sequence[Row], best: Row | None, title: str) -> Table:
             f"{100 * low:.0f}-{100 * high:.0f}",
             f"{row.passed_with_errors}",
             f"{row.tracking_rad:.4f}",
+            f"{row.step_rad:.4f}",
         )
     return table

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from itertools import product
 
 from demo_tools.replay.player import Manner
+from demo_tools.replay.verdict import LABELS, SENT
 from learned_arm.contract import Contract
 
 # A chunk covers this much time at every rate, as 16 steps at 20 Hz do.
 _CHUNK_S = 0.8
 _SOURCES = ("sent", "measured_next")
 _RATES_HZ = (20, 5)
+_AS_SENT = "as_sent"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class LabelDesign:
     Attributes:
         source: The recorded stream that labels are taken from.
         representation: As in the contract; `step_relative` is `chunk_relative` with chunks of one label: each tick's
-            target is told relative to what is measured at that tick.
+            target is told relative to what is measured at that tick. `as_sent` is no design but what they are held
+            against: what the door sent, at its own rate.
         rate_hz: Labels a second.
         hold: Whether a target of a chunk is kept until the next, instead of a straight line between them.
         shift_ticks: By how much later than labelled they are played.
@@ -36,8 +39,15 @@ class LabelDesign:
     precision: str = "float32"
 
     @property
+    def stream(self) -> str:
+        """What is played, see `Playback`."""
+        return SENT if self.representation == _AS_SENT else LABELS
+
+    @property
     def name(self) -> str:
         """A word for tables."""
+        if self.stream == SENT:
+            return "sent, as it was sent"
         parts = [self.source, self.representation, f"{self.rate_hz}hz", "hold" if self.hold else "linear"]
         if self.shift_ticks:
             parts.append(f"late{self.shift_ticks}")
@@ -50,9 +60,12 @@ class LabelDesign:
         value = base.canonical()
         value["rate_hz"] = self.rate_hz
         single = self.representation == "step_relative"
+        representation = {"step_relative": "chunk_relative", _AS_SENT: "absolute"}.get(
+            self.representation, self.representation
+        )
         value["action"] |= {
             "source": self.source,
-            "representation": "chunk_relative" if single else self.representation,
+            "representation": representation,
             "horizon": 1 if single else max(round(_CHUNK_S * self.rate_hz), 1),
         }
         return Contract.from_canonical(value)
@@ -73,8 +86,14 @@ class LabelDesign:
         )
 
 
+AS_SENT = LabelDesign("sent", _AS_SENT, 20)
+
+
 def standard_designs() -> tuple[LabelDesign, ...]:
-    """Every representation of either source, at a high and a low rate, joined by lines and in steps, and variants."""
+    """Every representation of either source, at a high and a low rate, joined by lines and in steps, and variants.
+
+    Before them stands what was sent, for comparison.
+    """
     representations = ("absolute", "delta", "velocity", "chunk_relative", "step_relative")
     grid = [
         LabelDesign(source, representation, rate_hz, hold)
@@ -84,7 +103,7 @@ def standard_designs() -> tuple[LabelDesign, ...]:
     ]
     late = [LabelDesign("sent", "chunk_relative", 20, shift_ticks=ticks) for ticks in (1, 2)]
     coarse = [LabelDesign("sent", each, 20, precision="float16") for each in ("absolute", "delta", "chunk_relative")]
-    return (*grid, *late, *coarse)
+    return (AS_SENT, *grid, *late, *coarse)
 
 
 def few_designs() -> tuple[LabelDesign, ...]:

@@ -14,14 +14,17 @@ from typing import Any
 from demo_tools.dataset.ticks import read_episode_ticks
 from demo_tools.direct.arm import DirectArm
 from demo_tools.direct.replay import replay_direct
-from demo_tools.replay.verdict import Verdict
+from demo_tools.direct.teacher import teacher_forced
+from demo_tools.replay.verdict import SENT, Verdict
 from demo_tools.statistics import clopper_pearson_interval, wilson_interval
-from demo_tools.sweep.designs import LabelDesign
+from demo_tools.sweep.designs import AS_SENT, LabelDesign
 from learned_arm.episode import load_episode
 from learned_arm.errors import LearnedArmError
 
 # What a well trained policy is off by, of the spread of its labels: enough to tell designs that bear it from others.
 ERROR_SHARE = 0.1
+# Single labels are looked at in so many episodes: they are as many as there are ticks.
+_STEPPED = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Row:
         passed_with_errors: Of those that passed, how many did with an error added to every label too, see
             `ERROR_SHARE`.
         tracking_rad: Median over the replays of the largest root mean square error of a joint; 0 without one.
+        step_rad: The same of single labels, each played from the state in which it was recorded, in the first episodes.
         causes: How many replays ended for which reason, of those that did not pass.
     """
 
@@ -43,6 +47,7 @@ class Row:
     count: int
     passed_with_errors: int
     tracking_rad: float
+    step_rad: float
     causes: dict[str, int]
 
     def statement(self) -> dict[str, Any]:
@@ -56,6 +61,7 @@ class Row:
             "passed_with_errors": self.passed_with_errors,
             "wilson_with_errors": wilson_interval(self.passed_with_errors, self.count),
             "tracking_rad": self.tracking_rad,
+            "step_rad": self.step_rad,
             "causes": self.causes,
         }
 
@@ -104,7 +110,7 @@ def contenders(rows: Sequence[Row]) -> list[Row]:
     Those whose pass rate cannot be told from the best one's (their Wilson intervals meet); first the one that bears
     errors best, and of those that bear them alike the one that follows the recorded motion most closely.
     """
-    passing = [each for each in rows if each.passed]
+    passing = [each for each in rows if each.passed and each.design != AS_SENT.name]
     best_low = max((wilson_interval(each.passed, each.count)[0] for each in passing), default=0.0)
     good = [each for each in passing if wilson_interval(each.passed, each.count)[1] >= best_low]
     return sorted(good, key=lambda each: (-each.passed_with_errors / each.count, each.tracking_rad))
@@ -116,12 +122,17 @@ def try_design(design: LabelDesign, folders: Sequence[Path]) -> Row:
     contract = design.contract(episodes[0].loaded_contract)
     arm = DirectArm(contract)
     verdicts: list[Verdict] = []
+    steps: list[float] = []
     unread: Counter[str] = Counter()
     with_errors = 0
     for number, (folder, episode) in enumerate(zip(folders, episodes, strict=True)):
         try:
             ticks = read_episode_ticks(folder, contract, images=False)
-            verdicts.append(replay_direct(arm, episode, ticks, design.manner()))
+            verdicts.append(replay_direct(arm, episode, ticks, design.manner(), stream=design.stream))
+            if design.stream == SENT:
+                continue
+            if number < _STEPPED:
+                steps.append(teacher_forced(arm, episode, ticks, design.manner()).rms_rad)
         except LearnedArmError as error:
             unread[f"refused: {error.what}"] += 1
             continue
@@ -134,8 +145,16 @@ def try_design(design: LabelDesign, folders: Sequence[Path]) -> Row:
         count=len(folders),
         passed_with_errors=with_errors,
         tracking_rad=statistics.median(map(_worst_rms, verdicts)) if verdicts else 0.0,
-        causes=dict(Counter(each.reason for each in verdicts if each.verdict != "passed") + unread),
+        step_rad=statistics.median(steps) if steps else 0.0,
+        causes=dict(Counter(map(_cause, verdicts)) - Counter({"": len(verdicts)}) + unread),
     )
+
+
+def _cause(verdict: Verdict) -> str:
+    """What a replay that did not pass is put down to; empty for one that did."""
+    if verdict.verdict == "passed":
+        return ""
+    return verdict.diagnosis[0]["cause"] if verdict.diagnosis else f"{verdict.verdict}: {verdict.reason}"
 
 
 def _worst_rms(verdict: Verdict) -> float:

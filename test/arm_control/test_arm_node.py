@@ -609,7 +609,7 @@ def test_what_it_cannot_run_with_ends_in_one_line(spawn: Any, tmp_path: Path) ->
     bad: list[tuple[dict[str, object], str]] = [
         (
             {"contract": "no_such_task"},
-            "error: no such entry in contracts; got no_such_task; allowed: ['pick_cube'",
+            "error: no such entry in contracts; got no_such_task; allowed: ['insert_peg'",
         ),
         ({"contract": 5}, "error: parameter contract: "),
         ({"source": "ghost"}, "error: parameter source: unknown value; got ghost; allowed: ['', 'teleop'"),

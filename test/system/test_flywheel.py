@@ -19,6 +19,7 @@ from demo_tools.direct.replay import replay_direct
 from demo_tools.flow import stages
 from demo_tools.flow.lead import Recorded
 from demo_tools.replay.diagnosis import Cause
+from demo_tools.replay.many import beside
 from demo_tools.replay.verdict import Verdict
 from demo_tools.sweep.command import run_sweep
 from demo_tools.sweep.designs import LabelDesign
@@ -150,7 +151,9 @@ def test_a_replay_is_refused_or_fails_for_its_reason_and_says_what_it_tests(
             ),
         }.items()
     ]
-    moved, claimed, robot, controller = stages.replay_simulated(contract, folders, 1, ignore)
+    moved, claimed, robot, controller = stages.replay_simulated(
+        contract, [beside(folder) for folder in folders], 1, ignore
+    )
     assert moved["verdict"] == "refused"
     assert "initial state not reached" in moved["reason"] and "_joint" in moved["reason"]
     assert (claimed["verdict"], claimed["reason"]) == ("failed", f"recorded failure, replayed {first.outcome}")

@@ -18,6 +18,7 @@ from demo_tools.flow import lead, stages
 from demo_tools.flow.operator import Operator, RefusedError
 from demo_tools.flow.stack import NODES as MODULES
 from demo_tools.inspect import inspect_path
+from demo_tools.replay.many import beside
 from demo_tools.training.data import build_chunks
 from learned_arm import cdr
 from learned_arm.canonical import sha256_hex
@@ -165,7 +166,7 @@ def test_a_takeover_from_the_policy_to_the_dataset(
         assert (change <= contract.robot.limit("acceleration_rad_s2") * (1 + 1e-6)).all()
 
         # The labels replay, the policy's and the person's in one.
-        (verdict,) = stages.replay_simulated(contract, [rollout.folder], 1, lambda _: None)
+        (verdict,) = stages.replay_simulated(contract, [beside(rollout.folder)], 1, lambda _: None)
         assert verdict["verdict"] == "passed", verdict
 
     # The dataset holds the person's frames and no other.

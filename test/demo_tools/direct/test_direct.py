@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from demo_tools.direct.arm import DirectArm
 from demo_tools.direct.demonstrate import Demonstration, demonstrate
 from demo_tools.direct.replay import replay_direct
 from demo_tools.replay.player import Manner
+from demo_tools.replay.verdict import Verdict
 from learned_arm.contract import Contract, load_contract
 from learned_arm.errors import LearnedArmError
 
@@ -51,6 +53,27 @@ def test_other_controllers_are_driven_as_the_door_drives_them(contract: Contract
 def test_the_same_replay_twice_is_the_same_to_the_bit(arm: DirectArm, shown: Demonstration) -> None:
     once, again = (replay_direct(arm, shown.episode, shown.ticks) for _ in range(2))
     assert once.tracking == again.tracking
+
+
+def test_what_was_sent_is_played_at_its_own_rate_whatever_the_labels_say(arm: DirectArm, shown: Demonstration) -> None:
+    """The baseline: a replay of what the arm was told is exact, where labels at the tick's rate are not its equal."""
+    spoilt = replace(shown.ticks, targets=shown.ticks.targets + 0.1)
+    verdict = replay_direct(arm, shown.episode, spoilt, stream="sent")
+    assert verdict.verdict == "passed" and verdict.labels["stream"] == "sent"
+    assert max(each["max_rad"] for each in verdict.tracking["joints"].values()) < 1e-6
+    with pytest.raises(LearnedArmError, match="what was sent is not known"):
+        replay_direct(arm, shown.episode, replace(shown.ticks, sent=None), stream="sent")
+    with pytest.raises(LearnedArmError, match=r"no such stream.*labels"):
+        replay_direct(arm, shown.episode, shown.ticks, stream="requested")
+
+
+def test_the_verdict_on_what_was_sent_is_no_proof_of_the_labels(
+    arm: DirectArm, shown: Demonstration, tmp_path: Path
+) -> None:
+    replay_direct(arm, shown.episode, shown.ticks, stream="sent").save(tmp_path)
+    assert Verdict.load(tmp_path) is None
+    found = Verdict.load(tmp_path, "sent")
+    assert found is not None and found.verdict == "passed"
 
 
 @pytest.mark.parametrize("joint", ["shoulder_pan_joint", "wrist_1_joint"])

@@ -6,7 +6,7 @@ from benchmarks.replay_faults.faults import FAULTS
 from benchmarks.replay_faults.measure import table
 from learned_arm.contract import load_contract
 
-NAMES = ("nothing", "joint offset 6 deg", "gripper labels too wide", "100 ms latency", "cube moved 6 cm")
+NAMES = ("nothing", "joint offset 6 deg", "gripper labels too wide", "100 ms latency", "object moved 6 cm")
 
 
 def test_what_spoils_the_task_fails_and_is_named_and_what_does_not_passes() -> None:

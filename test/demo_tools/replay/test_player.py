@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from demo_tools.replay.player import LabelPlayer
+from demo_tools.dataset.ticks import EpisodeTicks
+from demo_tools.replay.player import LabelPlayer, SentPlayer
 from learned_arm.action import Reference
 from learned_arm.contract import REPRESENTATIONS, Contract, load_contract
+from learned_arm.timeline import Timeline
 
 COUNT = 41
 
@@ -53,6 +55,30 @@ def test_absolute_labels_do_not() -> None:
     player = LabelPlayer(contract, targets, measured, commanded)
     played = player.step(0, 0, Reference(measured[0] + 0.1, commanded[0])).positions_rad[0]
     np.testing.assert_allclose(played, targets[0], atol=2e-6)
+
+
+def test_what_was_sent_comes_as_often_as_it_was_sent_and_its_end_is_held() -> None:
+    contract = contract_with("absolute")
+    targets, measured, commanded = episode(contract)
+    period_ns, control_ns = contract.period_ns, contract.robot.control_period_ns
+    ticks_ns = np.arange(COUNT) * period_ns + 1_000 * period_ns
+    stamps_ns = np.arange(ticks_ns[0], ticks_ns[-1] + 1, control_ns)
+    sent = Timeline(stamps_ns, np.outer(np.arange(len(stamps_ns)), np.ones(contract.robot.dof)))
+    ticks = EpisodeTicks(ticks_ns, measured, commanded, targets, np.zeros(COUNT, np.int64), {}, {}, {}, "", sent)
+    player, later_ns = SentPlayer(contract, ticks), 7 * period_ns
+    assert len(player) == COUNT
+    for index in (0, 5, COUNT - 2):
+        tick_ns = int(ticks_ns[index]) + later_ns
+        timeline = player.step(index, tick_ns, Reference(measured[0], commanded[0]))
+        for now_ns in range(tick_ns, tick_ns + period_ns + 1, control_ns):
+            then = (now_ns - later_ns - ticks_ns[0]) // control_ns
+            found = timeline.at(now_ns)
+            assert found is not None and np.array_equal(found, sent.positions_rad[then])
+        assert np.array_equal(player.told(index), targets[index])
+    last_ns = int(ticks_ns[-1])
+    held = player.step(COUNT - 1, last_ns, Reference(measured[0], commanded[0]))
+    end = held.at(last_ns + period_ns)
+    assert end is not None and np.array_equal(end, sent.positions_rad[-1])
 
 
 def test_a_chunk_is_decoded_once_and_then_played_on() -> None:

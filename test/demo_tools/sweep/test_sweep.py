@@ -18,13 +18,13 @@ from learned_arm.timeline import Timeline
 
 
 def row(design: str, passed: int, with_errors: int = 0, tracking_rad: float = 0.01) -> Row:
-    return Row(design, passed, 40, with_errors, tracking_rad, {})
+    return Row(design, passed, 40, with_errors, tracking_rad, 0.0, {})
 
 
 def test_every_design_is_a_contract_of_its_own_name() -> None:
     base, designs = load_contract("pick_cube"), standard_designs()
     assert len({each.name for each in designs}) == len(designs) >= 24
-    assert len({(each.contract(base).hash, each.manner()) for each in designs}) == len(designs)
+    assert len({(each.contract(base).hash, each.manner(), each.stream) for each in designs}) == len(designs)
     for each in designs:
         made = each.contract(base)
         assert (made.rate_hz, made.action.source) == (each.rate_hz, each.source)
@@ -41,7 +41,7 @@ def test_what_never_passed_is_not_recommended() -> None:
 
 
 def test_a_row_comes_back_from_its_statement() -> None:
-    made = Row("a", 3, 4, 2, 0.5, {"recorded success, replayed failure": 1})
+    made = Row("a", 3, 4, 2, 0.5, 0.1, {"recorded success, replayed failure": 1})
     assert Row.of(made.statement()) == made
     assert made.statement()["clopper_pearson"][0] < made.statement()["wilson"][0]
 

@@ -1,0 +1,57 @@
+"""`learned-arm replay`: one replay of each episode, or many of them with a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from demo_tools.flow import stages
+from demo_tools.flow.progress import bar, console
+from demo_tools.replay.many import FILE_NAME, Job, ManyReplays, beside, lines, summary
+from demo_tools.replay.verdict import EXIT_STATUS, Verdict
+from learned_arm.durable import write_json
+from learned_arm.episode import load_episode
+
+
+def run_replays(
+    folders: Sequence[Path], out: Path | None, workers: int, live: bool, stream: str, times: int, seed: int
+) -> int:
+    """Replay, print what came out; the worst verdict's status.
+
+    Args:
+        folders: Episode folders.
+        out: Folder of many replays; None: one of each, beside the episodes.
+        workers: Stacks side by side.
+        live: On the robot that runs.
+        stream: What is played.
+        times: Replays of each.
+        seed: Of their order.
+
+    Raises:
+        LearnedArmError: See `ManyReplays`.
+    """
+    if out is None:
+        verdicts = _run([beside(folder) for folder in folders], workers, live, stream)
+        for folder, verdict in zip(folders, verdicts, strict=True):
+            statement = Verdict.load(folder, stream)
+            print(f"{verdict}  {folder}  {statement.reason if statement else ''}")
+        return max(EXIT_STATUS[verdict] for verdict in verdicts)
+    many = ManyReplays(folders, out, times, seed, stream)
+    left = many.left()
+    if left:
+        _run(left, workers, live, stream)
+    found = summary(many.by_episode())
+    write_json(out / FILE_NAME, {"replays": 1, "stream": stream, "times": times, "seed": seed, **found})
+    said = many.conclude()
+    console.print("\n".join(lines(found)), highlight=False, soft_wrap=True)
+    print(out / FILE_NAME)
+    return max(EXIT_STATUS[verdict.verdict] for verdict in said.values())
+
+
+def _run(jobs: Sequence[Job], workers: int, live: bool, stream: str) -> list[str]:
+    if live:
+        return stages.replay_live(jobs, stream)
+    contract = load_episode(jobs[0].episode).loaded_contract
+    with bar("replay", len(jobs)) as advance:
+        results = stages.replay_simulated(contract, jobs, workers, advance, stream=stream)
+    return [result["verdict"] for result in results]

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# All tests, on two cores: those that start nodes have the machine, the others take what is left of it meanwhile.
+set -uo pipefail
+python=${1:?"usage: $0 <python> [pytest options]"}
+shift
+log=$(mktemp -t learned_arm_tests.XXXXXX)
+nice -n 19 "$python" -m pytest -ra --durations=5 -m "not ros and not prove" "$@" >"$log" 2>&1 </dev/null &
+beside=$!
+trap 'kill "$beside" 2>/dev/null; rm -f "$log"' EXIT
+trap 'exit 130' INT TERM
+"$python" -m pytest -ra --durations=10 -m "ros and not prove" "$@"
+with_nodes=$?
+echo "tests without nodes:"
+wait "$beside"
+without_nodes=$?
+cat "$log"
+exit $((with_nodes > without_nodes ? with_nodes : without_nodes))
