@@ -12,7 +12,8 @@ from learned_arm.contract import Contract
 # A chunk covers this much time at every rate, as 16 steps at 20 Hz do.
 _CHUNK_S = 0.8
 _SOURCES = ("sent", "measured_next")
-_RATES_HZ = (20, 5)
+_REPRESENTATIONS = ("absolute", "delta", "velocity", "chunk_relative", "step_relative")
+_IN_STEPS = ("absolute", "delta", "chunk_relative")
 _AS_SENT = "as_sent"
 
 
@@ -90,20 +91,17 @@ AS_SENT = LabelDesign("sent", _AS_SENT, 20)
 
 
 def standard_designs() -> tuple[LabelDesign, ...]:
-    """Every representation of either source, at a high and a low rate, joined by lines and in steps, and variants.
+    """Every representation of either source; what was sent also at a lower rate, in steps, late and rounded.
 
     Before them stands what was sent, for comparison.
     """
-    representations = ("absolute", "delta", "velocity", "chunk_relative", "step_relative")
-    grid = [
-        LabelDesign(source, representation, rate_hz, hold)
-        for source, representation, rate_hz, hold in product(_SOURCES, representations, _RATES_HZ, (False, True))
-        # A chunk of one label has no next one.
-        if not (hold and representation == "step_relative")
-    ]
+    grid = [LabelDesign(source, each, 20) for source, each in product(_SOURCES, _REPRESENTATIONS)]
+    slow = [LabelDesign("sent", each, 5) for each in _REPRESENTATIONS]
+    # A chunk of one label has no next one, and delta and velocity are the same but for a factor.
+    steps = [LabelDesign("sent", each, rate_hz, hold=True) for rate_hz, each in product((20, 5), _IN_STEPS)]
     late = [LabelDesign("sent", "chunk_relative", 20, shift_ticks=ticks) for ticks in (1, 2)]
-    coarse = [LabelDesign("sent", each, 20, precision="float16") for each in ("absolute", "delta", "chunk_relative")]
-    return (AS_SENT, *grid, *late, *coarse)
+    coarse = [LabelDesign("sent", each, 20, precision="float16") for each in _IN_STEPS]
+    return (AS_SENT, *grid, *slow, *steps, *late, *coarse)
 
 
 def few_designs() -> tuple[LabelDesign, ...]:
