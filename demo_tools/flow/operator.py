@@ -89,6 +89,10 @@ class Operator:
             self._node.create_subscription(DiagnosticStatus, f"{node}/status", on_status, qos.small())
         self.wait(lambda: self._remotes[node].ready, _READY_S, f"{node} to answer")
 
+    def listen(self, kind: type, topic: str, take: Callable[[Any], None]) -> None:
+        """Have every message of a topic given to a function, while this thread waits for something."""
+        self._node.create_subscription(kind, topic, take, qos.small())
+
     def trigger(
         self, node: str, service: str, parameters: Mapping[str, Any] | None = None, *, patience_s: float = 0.0
     ) -> str:

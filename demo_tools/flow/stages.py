@@ -29,7 +29,9 @@ HELD_OUT_SEED = 1_000_000
 _DECOY_OFFSET = 500_000
 
 
-def _nodes(contract: Contract, folder: Path, *more: str, **parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def simulated_nodes(
+    contract: Contract, folder: Path, *more: str, **parameters: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
     """The simulated arm, the door and more nodes, with their parameters.
 
     All of them read the contract from one file in `folder`, so that no process can have another one.
@@ -45,7 +47,9 @@ def _nodes(contract: Contract, folder: Path, *more: str, **parameters: dict[str,
 def record(run: RunFolder, contract: Contract, count: int, workers: int, advance: Advance) -> list[Recorded]:
     """Record demonstrations of the scripted expert, one initial state each."""
     logs = run / "logs/record"
-    nodes = _nodes(contract, logs, "recorder_node", "scripted_expert_node", recorder_node={"root": str(run / "demos")})
+    nodes = simulated_nodes(
+        contract, logs, "recorder_node", "scripted_expert_node", recorder_node={"root": str(run / "demos")}
+    )
 
     def told(recorded: Recorded) -> bool:
         advance(recorded.outcome)
@@ -96,7 +100,7 @@ def replay_simulated(
         logs = logs or Path(scratch)
         played = manner or Manner()
         own = {"precision": played.precision, "hold": played.hold, "shift_ticks": played.shift_ticks}
-        nodes = _nodes(contract, logs, "replay_node", replay_node=own)
+        nodes = simulated_nodes(contract, logs, "replay_node", replay_node=own)
         return run_jobs(jobs, act, nodes, logs, workers=workers, each=told)
 
 
@@ -157,7 +161,7 @@ def evaluate(
     name = "blind" if blind else "evaluation"
     root = run / ("blind" if blind else "rollouts")
     logs = run / f"logs/{name}"
-    nodes = _nodes(
+    nodes = simulated_nodes(
         contract,
         logs,
         "recorder_node",
