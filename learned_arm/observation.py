@@ -165,6 +165,19 @@ class ObservationBuilder:
         return measured
 
 
+def decode_small(raw: bytes | memoryview, largest_height: int = 144) -> NDArray[np.uint8]:
+    """Decode a raw sensor_msgs/msg/Image to RGB for people to look at: as it is, or shrunk to a height.
+
+    Raises:
+        LearnedArmError: See `decode_image`.
+    """
+    view = cdr.read_image(raw)
+    height, width = view.height, view.width
+    if height > largest_height:
+        height, width = largest_height, max(round(view.width * largest_height / view.height), 1)
+    return decode_image(raw, (height, width))
+
+
 def decode_image(
     raw: bytes | memoryview, size: tuple[int, int], out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:

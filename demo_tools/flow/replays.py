@@ -9,6 +9,8 @@ from demo_tools.flow import stages
 from demo_tools.flow.progress import bar, console
 from demo_tools.replay.many import FILE_NAME, Job, ManyReplays, beside, lines, summary
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
+from demo_tools.report.replay_page import FILE_NAME as PAGE_NAME
+from demo_tools.report.replay_page import Replayed, write_replay_page
 from learned_arm.durable import write_json
 from learned_arm.episode import load_episode
 
@@ -31,10 +33,13 @@ def run_replays(
         LearnedArmError: See `ManyReplays`.
     """
     if out is None:
-        verdicts = _run([beside(folder) for folder in folders], workers, live, stream)
-        for folder, verdict in zip(folders, verdicts, strict=True):
-            statement = Verdict.load(folder, stream)
-            print(f"{verdict}  {folder}  {statement.reason if statement else ''}")
+        jobs = [beside(folder) for folder in folders]
+        verdicts = _run(jobs, workers, live, stream)
+        for job, verdict in zip(jobs, verdicts, strict=True):
+            statement = Verdict.load(job.into, stream)
+            print(f"{verdict}  {job.episode}  {statement.reason if statement else ''}")
+            if statement is not None:
+                write_replay_page([Replayed(job.episode, job.into, 0, statement)], job.into / PAGE_NAME)
         return max(EXIT_STATUS[verdict] for verdict in verdicts)
     many = ManyReplays(folders, out, times, seed, stream)
     left = many.left()
@@ -44,7 +49,8 @@ def run_replays(
     write_json(out / FILE_NAME, {"replays": 1, "stream": stream, "times": times, "seed": seed, **found})
     said = many.conclude()
     console.print("\n".join(lines(found)), highlight=False, soft_wrap=True)
-    print(out / FILE_NAME)
+    page = [Replayed(job.episode, job.into, job.repeat, verdict) for job, verdict in many.done()]
+    print(f"{out / FILE_NAME}  {write_replay_page(page, out / PAGE_NAME)}")
     return max(EXIT_STATUS[verdict.verdict] for verdict in said.values())
 
 

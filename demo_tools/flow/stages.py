@@ -23,6 +23,7 @@ from learned_arm.durable import write_json
 from learned_arm.ros import transport
 
 Advance = Callable[[str], None]
+CONTRACT_FILE = "contract.yaml"
 # Seeds of the evaluation never appear in training: demonstrations count up from 0.
 HELD_OUT_SEED = 1_000_000
 # Distance between the seed of a trial and the seed whose images a blind trial is shown.
@@ -36,12 +37,14 @@ def simulated_nodes(
 
     All of them read the contract from one file in `folder`, so that no process can have another one.
     """
-    path = folder / "contract.yaml"
+    path = folder / CONTRACT_FILE
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, contract.canonical())
     common = {"contract": str(path), "use_sim_time": True}
+    # A replay is of what was recorded; labels of another contract are asked for.
+    own = {"replay_node": {"use_sim_time": True}}
     names = ("sim_arm_node", "arm_node", *more)
-    return {name: {**common, **parameters.get(name, {})} for name in names}
+    return {name: {**own.get(name, common), **parameters.get(name, {})} for name in names}
 
 
 def record(run: RunFolder, contract: Contract, count: int, workers: int, advance: Advance) -> list[Recorded]:
@@ -74,17 +77,19 @@ def replay_simulated(
     advance: Advance,
     *,
     stream: str = LABELS,
+    relabelled: bool = False,
     manner: Manner | None = None,
     logs: Path | None = None,
 ) -> list[dict[str, str]]:
     """Replay episodes on a simulated arm; the verdicts go where the jobs say.
 
     Args:
-        contract: What labels are; the episodes may have been recorded under another one.
+        contract: Of the robot and the labels.
         jobs: What is replayed.
         workers: Stacks side by side.
         advance: Called with each verdict.
         stream: What is played.
+        relabelled: Whether the episodes were recorded under another contract, and these labels are asked for.
         manner: How labels are played, as far as `replay_node` has parameters for it.
         logs: Folder for the nodes' logs.
     """
@@ -99,7 +104,8 @@ def replay_simulated(
     with tempfile.TemporaryDirectory(prefix="learned_arm_") as scratch:
         logs = logs or Path(scratch)
         played = manner or Manner()
-        own = {"precision": played.precision, "hold": played.hold, "shift_ticks": played.shift_ticks}
+        own: dict[str, Any] = {"hold": played.hold, "shift_ticks": played.shift_ticks, "precision": played.precision}
+        own |= {"contract": str(logs / CONTRACT_FILE)} if relabelled else {}
         nodes = simulated_nodes(contract, logs, "replay_node", replay_node=own)
         return run_jobs(jobs, act, nodes, logs, workers=workers, each=told)
 

@@ -17,6 +17,7 @@ from learned_arm.ros.capture import Capture
 
 # Between the episodes of a session nobody changes the robot within this time.
 _FRESH_S = 30.0
+_CONTRACT = ("contract", "contract_content")
 
 
 class Examiner:
@@ -25,9 +26,12 @@ class Examiner:
     Args:
         node: Whose executor works.
         contract: Names cameras and joint states.
+        as_asked: Whether labels of another contract than the recorded one were asked for: then that it is another one
+            says nothing about the robot.
     """
 
-    def __init__(self, node: Node, contract: Contract) -> None:
+    def __init__(self, node: Node, contract: Contract, as_asked: bool = False) -> None:
+        self._as_asked = as_asked
         self._capture = Capture(node, contract)
         self._rules = load_rules()
         self._taken_s = 0.0
@@ -47,7 +51,8 @@ class Examiner:
             recorded = load_side(episode)
         except LearnedArmError as error:
             return Preflight(not_compared=str(error))
-        return preflight(recorded, self._live, self._rules)
+        same = {name: recorded[name] for name in _CONTRACT if self._as_asked and name in recorded}
+        return preflight(recorded, self._live | same, self._rules)
 
     def close(self) -> None:
         """Look no more."""

@@ -94,13 +94,16 @@ class ManyReplays:
             )
         return found
 
+    def done(self) -> list[tuple[Job, Verdict]]:
+        """What is done, by episode and repeat."""
+        found = ((job, self.verdict(job)) for job in sorted(self._jobs, key=lambda each: (each.episode, each.repeat)))
+        return [(job, verdict) for job, verdict in found if verdict is not None]
+
     def by_episode(self) -> dict[Path, list[Verdict]]:
         """Verdicts of each episode, as far as they are there, by repeat."""
         found: dict[Path, list[Verdict]] = {folder: [] for folder in self._folders}
-        for job in sorted(self._jobs, key=lambda each: each.repeat):
-            verdict = self.verdict(job)
-            if verdict is not None:
-                found[job.episode].append(verdict)
+        for job, verdict in self.done():
+            found[job.episode].append(verdict)
         return found
 
     def conclude(self) -> dict[Path, Verdict]:

@@ -14,21 +14,24 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
 from demo_tools.replay.examiner import Examiner
+from demo_tools.replay.judge import GoalImageJudge, Images, Look
+from demo_tools.replay.keepsakes import FRAMES_NAME, TRACES_NAME, FrameKeeper, save_traces
 from demo_tools.replay.playback import SETTLE_TICKS, Playback
 from demo_tools.replay.player import PRECISIONS, Manner
 from demo_tools.replay.preflight import Preflight
+from demo_tools.replay.session_look import end_images, session_look
 from demo_tools.replay.verdict import EXIT_STATUS, LABELS, STREAMS, Verdict
 from demo_tools.replay.verdict import SENT as SENT_STREAM
 from learned_arm import cdr
 from learned_arm.alignment import Aligner, Refusal
 from learned_arm.contract import Contract, load_contract
-from learned_arm.episode import SENT, Episode, load_episode
+from learned_arm.episode import SENT, Episode, episode_folders, load_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder, ObservationBuilder
 from learned_arm.ros import messages, qos
@@ -73,6 +76,8 @@ class ReplayNode(Node):
         parameter(self, "hold", False, "keep each target until the next one instead of a straight line to it")
         parameter(self, "shift_ticks", 0, "by how many ticks later than labelled targets are played")
         parameter(self, "verdict_folder", "", "folder that the verdict goes to; empty: the episode's")
+        parameter(self, "cameras", True, "look through the contract's cameras: for the page and for the goal image")
+        parameter(self, "calibrated_on", "", "folder of the session whose ends tell what solved looks like: goal_image")
         parameter(self, "tolerance_rad", 0.05, "largest distance of a joint from the recorded initial position")
         parameter(self, "preflight", True, "compare what runs with what was recorded, and refuse another robot")
         parameter(self, "speed_scale", 0.25, "share of the limits that the move to the initial position uses")
@@ -107,10 +112,13 @@ class ReplayNode(Node):
     def _forget(self) -> None:
         """Nothing of the replay before."""
         self._episode: Episode | None = None
+        self._look: Look | None = None
+        self._goal: Images = {}
         self._loaded: EpisodeTicks | LearnedArmError | None = None
         self._playback: Playback | None = None
         self._verdict: Verdict | None = None
         self._preflight: Preflight | None = None
+        self._frames: FrameKeeper | None = None
         self._engaged = False
         self._settled = 0
 
@@ -147,6 +155,10 @@ class ReplayNode(Node):
             contract = self._played_under(episode)
             if self._stream() == SENT_STREAM:
                 contract = replace(contract, action=replace(contract.action, source="sent"))
+            if contract.success.judge == "goal_image":
+                session = self._text("calibrated_on") or self._folder.parent
+                self._look = session_look(episode_folders([Path(session)]), contract)
+                self._goal = end_images(self._folder, contract)
             self._loaded = read_episode_ticks(self._folder, contract, images=False)
         except LearnedArmError as error:
             self._loaded = error
@@ -220,6 +232,7 @@ class ReplayNode(Node):
             contract=self._contract,
             manner=self._manner(),
             stream=self._stream(),
+            goal=None if self._look is None else GoalImageJudge(self._look, self._goal),
         )
         if restore:
             self._to_phase(Phase.RESTORING)
@@ -251,7 +264,7 @@ class ReplayNode(Node):
                 )
             return
         self._contract = contract
-        self._examiner = Examiner(self, contract)
+        self._examiner = Examiner(self, contract, as_asked=bool(self._text("contract")))
         self._door = DoorClient(self, contract.robot, "replay")
         # Replay looks at joints only; images would cost time and change nothing.
         blind = replace(contract, cameras={})
@@ -261,6 +274,10 @@ class ReplayNode(Node):
             self.create_subscription(JointState, source.topic, on_joints, qos.newest(), raw=True)
         self._sent_order = JointOrder(contract.robot.joints)
         self.create_subscription(JointState, SENT, self._on_sent, qos.small(), raw=True)
+        if self.get_parameter("cameras").get_parameter_value().bool_value:
+            for name, camera in contract.cameras.items():
+                on_image = self._image_callback(name)
+                self.create_subscription(Image, camera.topic, on_image, qos.images_in(self._lock_step), raw=True)
         if contract.success.topic is not None:
             self.create_subscription(Bool, contract.success.topic, self._on_success, qos.small())
         if not self._lock_step:
@@ -322,6 +339,21 @@ class ReplayNode(Node):
 
         return on_joints
 
+    def _image_callback(self, camera: str) -> Callable[[bytes], None]:
+        def on_image(raw: bytes) -> None:
+            with self._lock:
+                playback, contract = self._playback, self._contract
+                if playback is None or contract is None or not playback.playing:
+                    return
+                if self._frames is None:
+                    self._frames = FrameKeeper(contract)
+                try:
+                    self._frames.see(camera, raw)
+                except LearnedArmError as error:
+                    self.get_logger().error(f"{camera} refused: {error}", throttle_duration_sec=1.0)
+
+        return on_image
+
     def _on_sent(self, raw: bytes) -> None:
         with self._lock:
             playback = self._playback
@@ -353,6 +385,8 @@ class ReplayNode(Node):
                     if self._settled > SETTLE_TICKS and playback.arrived(measured):
                         self._ask_door()
                 elif measured is not None:
+                    if playback.ending and self._frames is not None and (seen := self._frames.last()) is not None:
+                        playback.look(seen)
                     timeline = playback.step(tick_ns, late_ns, measured)
             if self._engaged:
                 # Also while the lease is being given back: in lock-step the door waits for every tick's answer.
@@ -394,9 +428,22 @@ class ReplayNode(Node):
             folder = Path(into) if into else self._folder
             folder.mkdir(parents=True, exist_ok=True)
             self._verdict.save(folder)
+            self._leave_keepsakes(folder)
         self._to_phase(Phase.DONE)
         self.get_logger().info(f"{self._folder.name}: {verdict}, {reason}")
         self._release()
+
+    def _leave_keepsakes(self, folder: Path) -> None:
+        """Traces and frames are for looking at: a verdict stands without them."""
+        try:
+            for name in (TRACES_NAME, FRAMES_NAME):
+                (folder / name).unlink(missing_ok=True)
+            if self._playback is not None and self._playback.played:
+                save_traces(self._playback.evidence(), folder)
+            if self._frames is not None:
+                self._frames.save(folder)
+        except (OSError, LearnedArmError) as error:
+            self.get_logger().error(f"{folder}: no traces or frames: {error}")
 
     def _end(self) -> None:
         self._publish_status()

@@ -9,12 +9,12 @@ from arm_control.mover import plan_move
 from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.replay.diagnosis import diagnose
 from demo_tools.replay.evidence import Evidence
-from demo_tools.replay.judge import FinalPose, FinalPoseJudge, Judgement, TopicJudge
+from demo_tools.replay.judge import FinalPose, FinalPoseJudge, GoalImageJudge, Images, Judgement, TopicJudge
 from demo_tools.replay.player import LabelPlayer, Manner, Player, SentPlayer
 from demo_tools.replay.tracking import lateness_report, tracking_report
 from demo_tools.replay.verdict import LABELS, SENT, STREAMS, Verdict
 from learned_arm.action import Reference
-from learned_arm.contract import Contract
+from learned_arm.contract import JUDGES, Contract
 from learned_arm.episode import Episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline, at_point
@@ -37,6 +37,7 @@ class Playback:
         recorded: The ticks as they were recorded, with what was sent; by default those that are played. Where the
             labels were made of something else, the diagnosis needs to know.
         stream: `labels`, or `sent`: what the door sent, at its own rate.
+        goal: For the judge `goal_image`.
 
     Raises:
         LearnedArmError: The contract names a judge that does not exist yet, or there is no such stream.
@@ -57,13 +58,19 @@ class Playback:
         manner: Manner | None = None,
         recorded: EpisodeTicks | None = None,
         stream: str = LABELS,
+        goal: GoalImageJudge | None = None,
     ) -> None:
         self.outcome: tuple[str, str] | None = None
         self._episode, self._ticks, self._recorded = episode, ticks, recorded or ticks
         self._contract = contract or episode.loaded_contract
         judge = self._contract.success.judge
-        if judge not in ("topic", "final_pose"):
-            raise LearnedArmError("no such judge yet", where="contract", got=judge, allowed=["topic", "final_pose"])
+        if judge == "operator":
+            raise LearnedArmError(
+                "no such judge yet", where="contract", got=judge, allowed=sorted(set(JUDGES) - {judge})
+            )
+        if judge == "goal_image" and goal is None:
+            raise LearnedArmError("nothing to compare with", where="goal_image", allowed="a calibrated goal image")
+        self._goal = goal
         self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
         if stream not in STREAMS:
             raise LearnedArmError("no such stream", where="replay", got=stream, allowed=list(STREAMS))
@@ -95,6 +102,21 @@ class Playback:
         """Whether the first label has been played and the judge watches."""
         return bool(self._replayed) and self.outcome is None
 
+    @property
+    def played(self) -> bool:
+        """Whether anything was played."""
+        return bool(self._replayed)
+
+    @property
+    def ending(self) -> bool:
+        """Whether the last label was played: what is seen now is the end."""
+        return self.playing and len(self._replayed) == len(self._player)
+
+    def look(self, images: Images) -> None:
+        """Take images by camera; the last ones are judged."""
+        if self._goal is not None:
+            self._goal.observe(images)
+
     def observe(self, success: bool) -> None:
         """Take one message of the task's success topic."""
         if self.playing and self._topic_judge is not None:
@@ -119,7 +141,7 @@ class Playback:
             period_s=self._contract.period_ns / 1e9,
             expected_ticks=len(self._recorded),
             initial_error_rad=np.array([self._initial_error_rad.get(joint, 0.0) for joint in robot.joints]),
-            recorded_sent=self._recorded.targets,
+            recorded_sent=self._recorded_sent(),
             recorded_measured=self._recorded.measured,
             told=told,
             played=played,
@@ -230,6 +252,16 @@ class Playback:
         self._late_ns.append(late_ns)
         return timeline
 
+    def _recorded_sent(self) -> NDArray[np.float64]:
+        """What the arm was told when it was recorded, in force at each tick's label, shape (N, dof)."""
+        ticks = self._recorded
+        if ticks.sent is None:
+            return ticks.targets
+        offset_ns = self._contract.action.offset_ticks * self._contract.period_ns
+        at_ns = np.minimum(ticks.ticks_ns + offset_ns, ticks.sent.end_ns)
+        newest = np.searchsorted(ticks.sent.stamps_ns, at_ns, side="right") - 1
+        return ticks.sent.positions_rad[np.maximum(newest, 0)]
+
     def _gripper(self) -> tuple[int, ...]:
         action, robot = self._contract.action, self._contract.robot
         every = np.arange(robot.dof)
@@ -238,7 +270,9 @@ class Playback:
     def _judged(self) -> Judgement:
         if self._topic_judge is not None:
             return self._topic_judge.judge()
-        recorded = FinalPose(self._recorded.measured[-1], self._recorded.targets[-1])
+        if self._goal is not None:
+            return self._goal.judge()
+        recorded = FinalPose(self._recorded.measured[-1], self._recorded_sent()[-1])
         judge = FinalPoseJudge(self._contract.robot, self._gripper(), recorded, self._contract.success.final_tool_m)
         if self._newest_measured is not None:
             sent = self._last_target if self._newest_sent is None else self._newest_sent

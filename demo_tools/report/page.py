@@ -37,7 +37,7 @@ def write_report(run_folder: Path) -> Path:
             allowed="a folder with summary.json, record.json or evaluation.json",
         )
     path = run.folder / FILE_NAME
-    write_whole(path, _template().render(_context(run)).encode())
+    write_whole(path, template("report.html.j2").render(_context(run)).encode())
     return path
 
 
@@ -123,11 +123,12 @@ def _intervals(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page's template by the name of its file."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_resource("report.html.j2"))
+    return environment.from_string(_resource(name))
 
 
 def _resource(name: str) -> str:

@@ -17,9 +17,8 @@ from data_recorder.bag_reader import BagReader
 from learned_arm import cdr
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import decode_image
+from learned_arm.observation import decode_small
 
-LARGEST_HEIGHT = 144
 FILM_RATE_HZ = 10.0
 FILM_SPEED = 2.0
 _MOST_FILM_FRAMES = 150
@@ -58,7 +57,7 @@ def read_stills(folder: Path, contract: Contract) -> dict[str, list[str]]:
     stills: dict[str, list[str]] = {name: [] for name in topics.values()}
     for message in reader.messages(topics):
         if seen[message.topic] in wanted[message.topic]:
-            stills[topics[message.topic]].append(data_uri(_small(message.data)))
+            stills[topics[message.topic]].append(data_uri(decode_small(message.data)))
         seen[message.topic] += 1
     return stills
 
@@ -69,12 +68,12 @@ def read_film(folder: Path, contract: Contract) -> str:
     Raises:
         LearnedArmError: The bag is broken, or a camera has no picture in it.
     """
-    cameras = _read_frames(folder, contract)
+    cameras = read_frames(folder, contract)
     start_ns = max(int(frames.stamps_ns[0]) for frames in cameras)
     end_ns = max(int(frames.stamps_ns[-1]) for frames in cameras)
     step_ns = max(round(1e9 / FILM_RATE_HZ), (end_ns - start_ns) // _MOST_FILM_FRAMES + 1)
     stamps = [*range(start_ns, end_ns, step_ns), end_ns]
-    pictures = [_beside([frames.at(stamp) for frames in cameras]) for stamp in stamps]
+    pictures = [beside([frames.at(stamp) for frames in cameras]) for stamp in stamps]
     return animation_uri(pictures, round(step_ns / 1e6 / FILM_SPEED))
 
 
@@ -103,7 +102,12 @@ def animation_uri(pictures: Sequence[NDArray[np.uint8]], frame_ms: int) -> str:
     return _uri(buffer.getvalue())
 
 
-def _read_frames(folder: Path, contract: Contract) -> list[Frames]:
+def read_frames(folder: Path, contract: Contract) -> list[Frames]:
+    """What each camera saw, small, in the contract's order.
+
+    Raises:
+        LearnedArmError: The bag is broken, or a camera has no picture in it.
+    """
     reader = BagReader(folder)
     topics = [camera.topic for camera in contract.cameras.values()]
     stamps: dict[str, list[int]] = {topic: [] for topic in topics}
@@ -116,22 +120,23 @@ def _read_frames(folder: Path, contract: Contract) -> list[Frames]:
         if known and stamp_ns < known[-1] + least_ns:
             continue
         known.append(stamp_ns)
-        pictures[message.topic].append(_small(message.data))
+        pictures[message.topic].append(decode_small(message.data))
     empty = [topic for topic in topics if not stamps[topic]]
     if empty:
         raise LearnedArmError("no picture in the bag", where=folder, got=empty)
     return [Frames(np.array(stamps[topic], dtype=np.int64), pictures[topic]) for topic in topics]
 
 
-def _small(raw: bytes) -> NDArray[np.uint8]:
-    view = cdr.read_image(raw)
-    height, width = view.height, view.width
-    if height > LARGEST_HEIGHT:
-        height, width = LARGEST_HEIGHT, max(round(view.width * LARGEST_HEIGHT / view.height), 1)
-    return decode_image(raw, (height, width))
+def above(upper: NDArray[np.uint8], lower: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two pictures, one above the other, with a line between."""
+    width = max(upper.shape[1], lower.shape[1])
+    line = np.full((3, width, 3), 255, dtype=np.uint8)
+    padded = [np.pad(each, ((0, 0), (0, width - each.shape[1]), (0, 0))) for each in (upper, lower)]
+    return np.ascontiguousarray(np.concatenate([padded[0], line, padded[1]]), dtype=np.uint8)
 
 
-def _beside(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def beside(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Pictures of any sizes side by side, as high as the highest."""
     height = max(picture.shape[0] for picture in pictures)
     scaled = [
         picture

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from demo_tools.replay.evidence import Evidence
+from demo_tools.replay.tracking import DIVERGENCE_RAD
 from demo_tools.report.predictions import Predictions
 
 INK, MUTED, GRID = "#1d2733", "#5c6b7a", "#e4e9ee"
@@ -141,6 +144,38 @@ def tracking_plot(errors_rad: Mapping[str, Sequence[float]], threshold_rad: floa
         axes.set_xlim(left=0)
         axes.set_xlabel("largest error of an episode, mrad")
         _no_grid(axes, "y")
+    return uri()
+
+
+def replay_plot(traces: Evidence) -> str:
+    """Joints over time, those that went furthest aside first: recorded, replayed, and what the labels said."""
+    count = min(len(traces.measured), len(traces.recorded_measured))
+    time_s = np.arange(count) * traces.period_s
+    aside = np.abs(traces.measured[:count] - traces.recorded_measured[:count]).max(axis=0)
+    aside = np.maximum(aside, np.abs(traces.told[:count] - traces.recorded_sent[:count]).max(axis=0))
+    worst = sorted(range(len(traces.joints)), key=lambda place: -aside[place])[: _COLUMNS - len(traces.gripper)]
+    places = [*worst, *(place for place in traces.gripper if place not in worst)]
+    with _figure(_FULL_IN, 2.5) as (figure, uri):
+        panels = figure.subplots(1, len(places), sharex=True, squeeze=False).ravel()
+        for panel, place in zip(panels, places, strict=True):
+            lines = (
+                (traces.recorded_measured[:count, place], INK, 2.4, 0.35, "-", "recorded"),
+                (traces.measured[:count, place], ORANGE, 1.4, 1.0, "-", "replayed"),
+                (traces.told[:count, place], BLUE, 1.0, 0.8, ":", "labels"),
+            )
+            for values, color, width, alpha, style, label in lines:
+                panel.plot(time_s, values, color=color, linewidth=width, alpha=alpha, linestyle=style, label=label)
+            apart = np.flatnonzero(np.abs(lines[1][0] - lines[0][0]) > DIVERGENCE_RAD)
+            if len(apart):
+                panel.axvline(time_s[apart[0]], color=ORANGE, linewidth=0.8, linestyle="--")
+            panel.set_title(f"{short_joint(traces.joints[place])}  (up to {1e3 * aside[place]:.0f} mrad aside)")
+            panel.margins(x=0.01)
+            low, high = panel.get_ylim()
+            if high - low < _SMALLEST_SPAN_RAD:
+                panel.set_ylim((low + high - _SMALLEST_SPAN_RAD) / 2, (low + high + _SMALLEST_SPAN_RAD) / 2)
+            panel.set_xlabel("s")
+        panels[0].set_ylabel("rad")
+        panels[0].legend(loc="best")
     return uri()
 
 
