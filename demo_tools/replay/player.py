@@ -92,10 +92,11 @@ class SentPlayer:
         """What was sent from tick `index` on, up to one tick past its label; past the end the last is held."""
         from_ns, stamps_ns = int(self._ticks.ticks_ns[index]), self._sent.stamps_ns
         start, stop = np.searchsorted(stamps_ns, (from_ns, from_ns + self._reach_ns + 1)).tolist()
-        start = min(start, len(stamps_ns) - 1)
+        end_ns = tick_ns + self._reach_ns
+        if start == len(stamps_ns):
+            return Timeline(np.array([end_ns], np.int64), self._sent.positions_rad[-1:])
         part = self._sent.part(start, max(stop, start + 1))
         later = part.stamps_ns + (tick_ns - from_ns)
-        end_ns = tick_ns + self._reach_ns
         if later[-1] >= end_ns:
             return Timeline(later, part.positions_rad)
         return Timeline(np.append(later, end_ns), np.concatenate([part.positions_rad, part.positions_rad[-1:]]))

@@ -88,7 +88,7 @@ def _save(path: Path, made_from: dict[str, Any], rows: dict[str, Row], best: Row
 
 def _table(rows: Sequence[Row], best: Row | None, title: str) -> Table:
     # Lines between columns would leave too little of a terminal for the names.
-    table = Table(title=title, box=SIMPLE_HEAD)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("design", "passed", "95 %", "errors", "rad", "step"):
         table.add_column(column, no_wrap=True)
     for row in rows:

@@ -39,7 +39,7 @@ def draw(rows: Sequence[Row], recommended: Row | None, title: str, path: Path) -
     left.set_xlim(0, 1.02)
     left.set_xlabel("replays that pass (line: Wilson 95 %; diamond: with label errors)")
     right.set_xscale("log")
-    right.set_xlabel("error of the worst joint, rad (dot: of single labels)")
+    right.set_xlabel("error of the worst joint, rad\n(dot: of single labels)")
     left.set_ylim(-0.8, len(rows) - 0.2)
     figure.suptitle(title)
     figure.savefig(path, dpi=110)

@@ -128,15 +128,14 @@ def try_design(design: LabelDesign, folders: Sequence[Path]) -> Row:
     for number, (folder, episode) in enumerate(zip(folders, episodes, strict=True)):
         try:
             ticks = read_episode_ticks(folder, contract, images=False)
-            verdicts.append(replay_direct(arm, episode, ticks, design.manner(), stream=design.stream))
-            if design.stream == SENT:
-                continue
-            if number < _STEPPED:
+            verdict = replay_direct(arm, episode, ticks, design.manner(), stream=design.stream)
+            if number < _STEPPED and design.stream != SENT:
                 steps.append(teacher_forced(arm, episode, ticks, design.manner()).rms_rad)
         except LearnedArmError as error:
             unread[f"refused: {error.what}"] += 1
             continue
-        if verdicts[-1].verdict == "passed":
+        verdicts.append(verdict)
+        if verdict.verdict == "passed" and design.stream != SENT:
             spoilt = replay_direct(arm, episode, ticks, design.manner(ERROR_SHARE, seed=number))
             with_errors += spoilt.verdict == "passed"
     return Row(

@@ -77,6 +77,9 @@ def test_what_was_sent_comes_as_often_as_it_was_sent_and_its_end_is_held() -> No
         assert np.array_equal(player.told(index), targets[index])
     last_ns = int(ticks_ns[-1])
     held = player.step(COUNT - 1, last_ns, Reference(measured[0], commanded[0]))
+    beyond = replace(ticks, ticks_ns=ticks_ns + 10 * period_ns)
+    for each in (held, SentPlayer(contract, beyond).step(COUNT - 1, last_ns, Reference(measured[0], commanded[0]))):
+        assert each.end_ns >= last_ns
     end = held.at(last_ns + period_ns)
     assert end is not None and np.array_equal(end, sent.positions_rad[-1])
 
