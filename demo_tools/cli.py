@@ -62,6 +62,7 @@ def replay(
     times: int = 1,
     out: Path | None = None,
     seed: int = 0,
+    sample: int = 0,
 ) -> int:
     """Replay the labels of episodes; status 0 when all pass, 1 when one fails, 3 refused, 4 aborted.
 
@@ -75,15 +76,45 @@ def replay(
         stream: labels: what will be learned. sent: what the door sent, at its own rate, as a baseline.
         times: Replays of each episode.
         out: Folder of the verdicts; by default runs/replays when an episode is replayed several times.
-        seed: Of the order.
+        seed: Of the order and of the sample.
+        sample: Replay only so many of the episodes, drawn at random: for `dataset --accept-sampled`; 0: all.
     """
     from demo_tools.flow.replays import run_replays
+    from demo_tools.replay.many import drawn
     from learned_arm.episode import episode_folders
 
     if not episodes:
         raise LearnedArmError("no episode given", allowed="learned-arm replay <episode folder> ...")
     many_into = out or (Path("runs/replays") if times > 1 else None)
-    return run_replays(episode_folders(episodes), many_into, workers, live, stream, times, seed)
+    folders = drawn(episode_folders(episodes), sample, seed)
+    return run_replays(folders, many_into, workers, live, stream, times, seed)
+
+
+def golden(
+    episodes: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path = Path("golden"),
+    contract: str = "",
+    times: int = 1,
+    workers: int = 1,
+    live: bool = False,
+) -> int:
+    """Replay golden episodes after a change; status 0 inside their baseline (a waiver is written), 1 outside.
+
+    The first time, <out>/golden.json is made: how closely each episode was followed. Later the same episodes are
+    replayed and held against it. Staying inside writes <out>/waiver_<hash>.json, which `dataset --waivers` takes.
+
+    Args:
+        episodes: Episode folders, or folders of them; each must pass.
+        out: Folder of the baseline and the waivers.
+        contract: Replay under this contract, by name or path; empty: under the recorded one.
+        times: Replays of each episode.
+        workers: Stacks of nodes side by side.
+        live: Use the robot that is running on this ROS_DOMAIN_ID instead of a simulated one.
+    """
+    from demo_tools.flow.golden import run_golden
+    from learned_arm.episode import episode_folders
+
+    return run_golden(episode_folders(episodes), out, contract, times, workers, live)
 
 
 def sweep(
@@ -115,6 +146,8 @@ def dataset(
     allow_unreplayed: bool = False,
     policy_frames: bool = False,
     allow_losses: bool = False,
+    accept_sampled: float | None = None,
+    waivers: tuple[Path, ...] = (),
 ) -> int:
     """Make a LeRobot v3 dataset from episodes that passed replay.
 
@@ -124,9 +157,14 @@ def dataset(
         allow_unreplayed: Take episodes without a passing verdict; written into the manifest and every policy.
         policy_frames: Take the frames that a policy commanded as well; written into the manifest.
         allow_losses: Take episodes of which messages were lost that they need; written into the manifest.
+        accept_sampled: Take episodes that were not replayed, if those of the session that were (see `replay --sample`)
+            say with 95 % confidence that at least this share would pass; written into the manifest with the figures.
+        waivers: Files of `golden`; take episodes that passed under a contract from which they lead to this one.
     """
     from demo_tools.dataset.build import build_dataset
+    from demo_tools.dataset.gate import Gate
     from demo_tools.flow.progress import bar
+    from demo_tools.replay.golden import Waiver
     from learned_arm.episode import episode_folders, load_episode
 
     folders = episode_folders(episodes)
@@ -136,10 +174,15 @@ def dataset(
             folders,
             contract,
             out,
-            allow_unreplayed=allow_unreplayed,
+            gate=Gate(allow_unreplayed, allow_losses, accept_sampled, tuple(map(Waiver.load, waivers))),
             policy_frames=policy_frames,
-            allow_losses=allow_losses,
             progress=lambda *_: advance(""),
+        )
+    if manifest.sampling:
+        found = manifest.sampling
+        print(
+            f"{found['passed']} of {found['replayed']} replays prove a pass rate of {found['bound']:.3f} or more "
+            f"({found['confidence']:.0%} confidence); {found['accepted']} episodes go in on their word"
         )
     for source, count in manifest.left_out.items():
         print(f"left out {count} frames: commanded by {source}")
@@ -357,6 +400,7 @@ COMMANDS = {
     "demo": demo,
     "record": record,
     "replay": replay,
+    "golden": golden,
     "sweep": sweep,
     "dataset": dataset,
     "train": train,

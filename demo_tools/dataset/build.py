@@ -18,15 +18,14 @@ from typing import Any
 import numpy as np
 
 from demo_tools.dataset import video
+from demo_tools.dataset.gate import Accepted, Admission, Gate, admit
 from demo_tools.dataset.lerobot_v3 import EpisodeColumns, LeRobotWriter
 from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
 from demo_tools.dataset.sources import SOURCE_NAMES, counted, parts_to_learn
 from demo_tools.dataset.statistics import image_histogram
 from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
-from demo_tools.replay.verdict import Verdict
 from learned_arm.contract import Contract
 from learned_arm.durable import rename_folder
-from learned_arm.episode import Episode, load_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.lineage import Statement
 
@@ -34,6 +33,7 @@ from learned_arm.lineage import Statement
 CONVERTER_VERSION = 2
 LINEAGE_FILE = "lineage.json"
 _FEW_EPISODES = 8
+_STRICT = Gate()
 
 Progress = Callable[[int, int], None]
 _Job = tuple[str, dict[str, Any], bool]
@@ -57,22 +57,13 @@ class _Parts:
     left_out: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _Accepted:
-    episode: Episode
-    folder: Path
-    verdict: str
-    replay_hash: str | None
-
-
 def build_dataset(
     episodes: Sequence[Path],
     contract: Contract,
     out: Path,
     *,
-    allow_unreplayed: bool = False,
+    gate: Gate = _STRICT,
     policy_frames: bool = False,
-    allow_losses: bool = False,
     validation_share: float = 0.05,
     seed: int = 0,
     workers: int | None = None,
@@ -88,9 +79,8 @@ def build_dataset(
         episodes: Episode folders; their order does not matter.
         contract: Observations and labels.
         out: Folder of the dataset; must not exist.
-        allow_unreplayed: Let in episodes without a passed replay; the manifest says so.
+        gate: What may go in besides successes whose replay passed; the manifest says so.
         policy_frames: Let in frames that a policy commanded; the manifest says so.
-        allow_losses: Let in episodes of which messages were lost that they need; the manifest says so.
         validation_share: Share of episodes that are kept from training, at least one when there are two.
         seed: Of the split.
         workers: Processes; None for one a core.
@@ -103,18 +93,16 @@ def build_dataset(
         raise LearnedArmError("exists already", where=out, allowed="a new folder")
     if not 0.0 <= validation_share < 1.0:
         raise LearnedArmError("share not in range", got=validation_share, allowed="[0, 1)")
-    accepted, refused = _admit(episodes, contract, allow_unreplayed, allow_losses)
+    admission = admit(episodes, contract, gate)
     folder = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     folder.mkdir(parents=True)
     try:
         manifest = _write(
-            accepted,
-            refused,
+            admission,
             contract,
             folder,
-            allow_unreplayed,
+            gate,
             policy_frames,
-            allow_losses,
             validation_share,
             seed,
             workers,
@@ -127,69 +115,21 @@ def build_dataset(
     return manifest
 
 
-def _admit(
-    folders: Sequence[Path], contract: Contract, allow_unreplayed: bool, allow_losses: bool
-) -> tuple[list[_Accepted], list[RefusedEpisode]]:
-    """Episodes that may go in, by name; a broken one is refused, not an error."""
-    accepted: list[_Accepted] = []
-    refused: list[RefusedEpisode] = []
-    seen: set[str] = set()
-    for folder in sorted({Path(each) for each in folders}, key=lambda path: (path.name, str(path))):
-        try:
-            episode = load_episode(folder)
-            verdict = Verdict.load(folder)
-            reason = _objection(episode, verdict, contract, allow_unreplayed)
-            if reason is None and episode.lossy and not allow_losses:
-                reason = f"messages lost on {', '.join(episode.lossy)}"
-            if reason is None and episode.messages_hash in seen:
-                reason = "the same messages as another episode"
-        except LearnedArmError as error:
-            refused.append(RefusedEpisode(folder.name, str(error)))
-            continue
-        if reason is not None:
-            refused.append(RefusedEpisode(folder.name, reason))
-            continue
-        seen.add(episode.messages_hash)
-        accepted.append(
-            _Accepted(episode, folder, verdict.verdict if verdict else "none", verdict.hash if verdict else None)
-        )
-    return accepted, refused
-
-
-def _objection(episode: Episode, verdict: Verdict | None, contract: Contract, allow_unreplayed: bool) -> str | None:
-    if episode.task != contract.task:
-        return f"another task: {episode.task}"
-    if episode.outcome != "success":
-        return f"recorded as {episode.outcome}"
-    if verdict is not None and verdict.messages_hash != episode.messages_hash:
-        return "its verdict is about other messages"
-    if allow_unreplayed:
-        return None
-    if verdict is None:
-        return "never replayed"
-    if verdict.verdict != "passed":
-        return f"replay {verdict.verdict}: {verdict.reason}"
-    if verdict.contract_hash != contract.hash:
-        return f"replayed under another contract ({verdict.contract_hash[:12]}, wanted {contract.hash[:12]})"
-    return None
-
-
 def _write(
-    accepted: list[_Accepted],
-    refused: list[RefusedEpisode],
+    admission: Admission,
     contract: Contract,
     folder: Path,
-    allow_unreplayed: bool,
+    gate: Gate,
     policy_frames: bool,
-    allow_losses: bool,
     validation_share: float,
     seed: int,
     workers: int | None,
     progress: Progress | None,
 ) -> Manifest:
+    accepted, refused = admission.accepted, list(admission.refused)
     writer = LeRobotWriter(folder, contract)
     codec_error = dict.fromkeys(contract.cameras, video.CodecError())
-    kept: list[tuple[_Accepted, _Converted]] = []
+    kept: list[tuple[Accepted, _Converted]] = []
     canonical = contract.canonical()
     jobs = [(str(each.folder), canonical, policy_frames) for each in accepted]
     left_out: Counter[str] = Counter()
@@ -220,9 +160,11 @@ def _write(
         contract=canonical,
         codec=dict(video.CODEC),
         split_seed=seed,
-        allow_unreplayed=allow_unreplayed,
+        allow_unreplayed=gate.allow_unreplayed,
         policy_frames=policy_frames,
-        allow_losses=allow_losses,
+        allow_losses=gate.allow_losses,
+        waivers=tuple(each.hash for each in gate.waivers),
+        sampling=admission.sampling,
         left_out=dict(left_out),
         sources=SOURCE_NAMES,
         episodes=tuple(
@@ -248,9 +190,9 @@ def _write(
     facts = {
         "converter": CONVERTER_VERSION,
         "split_seed": seed,
-        "allow_unreplayed": allow_unreplayed,
         "policy_frames": policy_frames,
-        "allow_losses": allow_losses,
+        "sampling": admission.sampling,
+        **gate.statement(),
         "frames_by_source": manifest.frames_by_source,
     }
     statement = Statement("dataset", manifest.content_hash, {"contract": contract.hash, **made_from}, facts)

@@ -29,7 +29,8 @@ class DatasetEpisode:
         content_hash: Hash of its columns and of its frames before the codec.
         frames: Number of ticks.
         split: `train` or `validation`.
-        verdict: Verdict of its replay; `none` when it was never replayed.
+        verdict: Verdict of its replay; `none` when it was never replayed, `sampled` or `waived` when others speak for
+            it.
         replay_hash: Hash of that statement, None without one.
         trimmed: Reason -> ticks cut off at its ends.
         sources: Who commanded the labels: source -> frames.
@@ -68,6 +69,8 @@ class Manifest:
         allow_unreplayed: Whether episodes without a passed replay were let in.
         policy_frames: Whether frames that the policy commanded were let in.
         allow_losses: Whether episodes were let in of which messages were lost that they need.
+        waivers: Hashes of the waivers under which episodes were let in that passed under another contract.
+        sampling: What let in episodes that were not replayed, see `gate.Admission`; empty where none was asked for.
         left_out: Frames of the episodes below that were left out, by who commanded them.
         sources: Names that the column `source` counts.
         episodes: What is in it.
@@ -82,6 +85,8 @@ class Manifest:
     allow_unreplayed: bool
     policy_frames: bool
     allow_losses: bool
+    waivers: tuple[str, ...]
+    sampling: dict[str, Any]
     left_out: dict[str, int]
     sources: tuple[str, ...]
     episodes: tuple[DatasetEpisode, ...]
@@ -166,6 +171,8 @@ class Manifest:
             allow_unreplayed=top.take("allow_unreplayed", _boolean),
             policy_frames=top.take("policy_frames", _boolean),
             allow_losses=top.take("allow_losses", _boolean, False),
+            waivers=top.take("waivers", checked.list_of(checked.text, shortest=0), ()),
+            sampling=top.take("sampling", checked.free_mapping, {}),
             left_out=top.take("left_out", checked.free_mapping),
             sources=top.take("sources", checked.list_of(checked.text)),
             episodes=top.take("episodes", checked.list_of(_episode)),

@@ -110,12 +110,18 @@ def replay_simulated(
         return run_jobs(jobs, act, nodes, logs, workers=workers, each=told)
 
 
-def replay_live(jobs: Sequence[Job], stream: str = LABELS) -> list[str]:
-    """Replay episodes on the robot that runs on this ROS_DOMAIN_ID, one after the other; returns the verdicts."""
+def replay_live(jobs: Sequence[Job], stream: str = LABELS, contract: str = "") -> list[str]:
+    """Replay episodes on the robot that runs on this ROS_DOMAIN_ID, one after the other; returns the verdicts.
+
+    Args:
+        jobs: What is replayed.
+        stream: What is played.
+        contract: Labels of another contract than the recorded one, by name or path.
+    """
     words = {status: word for word, status in EXIT_STATUS.items()}
     verdicts = []
     for job in jobs:
-        parameters = {"episode": job.episode, "verdict_folder": job.into, "stream": stream}
+        parameters = {"episode": job.episode, "verdict_folder": job.into, "stream": stream, "contract": contract}
         argv = [sys.executable, "-m", NODES["replay_node"], "--ros-args", "-p", "exit_when_done:=true"]
         argv += [word for name, value in parameters.items() for word in ("-p", f'{name}:="{value}"')]
         ended = subprocess.run(argv, env=transport.environment(), check=False)

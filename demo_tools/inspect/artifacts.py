@@ -139,6 +139,8 @@ def dataset(path: Path) -> dict[str, Any]:
         "frames left out": _shares(manifest.left_out) or "none",
         "frames of the policy allowed": manifest.policy_frames,
         "losses allowed": manifest.allow_losses,
+        **({"accepted by sampling": manifest.sampling} if manifest.sampling else {}),
+        **({"waivers": list(manifest.waivers)} if manifest.waivers else {}),
         "refused": len(manifest.refused),
         "contract": contract_line(contract),
         "video codec": manifest.codec,

@@ -43,6 +43,21 @@ def beside(folder: Path) -> Job:
     return Job(folder.resolve(), 0, folder.resolve())
 
 
+def drawn(folders: Sequence[Path], count: int, seed: int) -> list[Path]:
+    """So many of the folders at random, whatever their order; all of them for 0.
+
+    Raises:
+        LearnedArmError: There are not so many.
+    """
+    if count == 0:
+        return list(folders)
+    if not 0 < count <= len(folders):
+        raise LearnedArmError("sample does not fit", got=count, allowed=f"[1, {len(folders)}]")
+    places = np.random.default_rng(seed).choice(len(folders), count, replace=False)
+    ordered = sorted(folders)
+    return [ordered[place] for place in sorted(places.tolist())]
+
+
 class ManyReplays:
     """Replays of a session, several times each, in a random order.
 

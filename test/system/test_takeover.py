@@ -14,6 +14,7 @@ from benchmarks.policy_model import write_policy
 from data_recorder.bag_reader import BagReader
 from demo_tools.dataset.build import build_dataset
 from demo_tools.dataset.frames import load_frames
+from demo_tools.dataset.gate import Gate
 from demo_tools.flow import lead, stages
 from demo_tools.flow.operator import Operator, RefusedError
 from demo_tools.flow.stack import NODES as MODULES
@@ -170,7 +171,9 @@ def test_a_takeover_from_the_policy_to_the_dataset(
         assert verdict["verdict"] == "passed", verdict
 
     # The dataset holds the person's frames and no other.
-    manifest = build_dataset([rollout.folder], contract, tmp_path / "dataset", allow_unreplayed=not lock_step)
+    manifest = build_dataset(
+        [rollout.folder], contract, tmp_path / "dataset", gate=Gate(allow_unreplayed=not lock_step)
+    )
     frames = load_frames(tmp_path / "dataset")
     period_ns, last_ns = contract.period_ns, named[-1].stamp_ns
     first_ns = next(view.stamp_ns for view in named)

@@ -13,6 +13,7 @@ import pytest
 
 from demo_tools.dataset.build import LINEAGE_FILE, build_dataset
 from demo_tools.dataset.frames import load_frames
+from demo_tools.dataset.gate import Gate
 from demo_tools.dataset.manifest import FILE_NAME, Manifest
 from demo_tools.dataset.sources import SOURCE_NAMES
 from demo_tools.dataset.ticks import read_episode_ticks
@@ -41,7 +42,7 @@ def test_the_hash_sees_episodes_contract_and_split(record: Record, contract: Con
     made = [
         build_dataset(episodes, contract, tmp_path / "all", workers=1),
         build_dataset(episodes[:3], contract, tmp_path / "fewer", workers=1),
-        build_dataset(episodes, absolute, tmp_path / "absolute", allow_unreplayed=True, workers=1),
+        build_dataset(episodes, absolute, tmp_path / "absolute", gate=Gate(allow_unreplayed=True), workers=1),
         build_dataset(episodes, contract, tmp_path / "other split", validation_share=0.5, workers=1),
     ]
     assert len({each.hash for each in made}) == 4
@@ -51,7 +52,7 @@ def test_a_verdict_is_no_part_of_the_content(record: Record, contract: Contract,
     episode = record(ticks=16)
     replayed = build_dataset([episode], contract, tmp_path / "replayed")
     (episode / "replay.json").unlink()
-    unreplayed = build_dataset([episode], contract, tmp_path / "unreplayed", allow_unreplayed=True)
+    unreplayed = build_dataset([episode], contract, tmp_path / "unreplayed", gate=Gate(allow_unreplayed=True))
     assert replayed.hash == unreplayed.hash
     assert unreplayed.allow_unreplayed and unreplayed.episodes[0].verdict == "none"
 

@@ -11,6 +11,7 @@ import pytest
 
 from demo_tools.dataset.build import build_dataset
 from demo_tools.dataset.frames import Frames, load_frames
+from demo_tools.dataset.gate import Gate
 from demo_tools.dataset.sources import SOURCE_NAMES
 from demo_tools.training.data import SMALLEST_STD, Augmentation, build_chunks, normalisation, observations
 from learned_arm.action import ActionCodec, Reference
@@ -71,7 +72,8 @@ def test_where_the_policy_went_on_the_last_target_is_not_held(frames: Frames) ->
 def test_history_keeps_to_its_episode(dataset: Path, contract: Contract, tmp_path: Path) -> None:
     demos = sorted((dataset.parent / "demos/pick_cube").iterdir())
     longer = replace(contract, history=3)
-    build_dataset(demos[:2], longer, tmp_path / "history", allow_unreplayed=True, validation_share=0.0, workers=1)
+    unproved = Gate(allow_unreplayed=True)
+    build_dataset(demos[:2], longer, tmp_path / "history", gate=unproved, validation_share=0.0, workers=1)
     frames = load_frames(tmp_path / "history")
     chunks = build_chunks(frames, [0, 1])
     assert len(chunks) == len(frames) - 2 * 2
