@@ -22,6 +22,7 @@ from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
 from demo_tools.replay.examiner import Examiner
 from demo_tools.replay.judge import GoalImageJudge, Images, Look
 from demo_tools.replay.keepsakes import FRAMES_NAME, TRACES_NAME, FrameKeeper, save_traces
+from demo_tools.replay.overlay import overlay, side_by_side
 from demo_tools.replay.playback import SETTLE_TICKS, Playback
 from demo_tools.replay.player import PRECISIONS, Manner
 from demo_tools.replay.preflight import Preflight
@@ -33,7 +34,7 @@ from learned_arm.alignment import Aligner, Refusal
 from learned_arm.contract import Contract, load_contract
 from learned_arm.episode import SENT, Episode, episode_folders, load_episode
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import JointOrder, ObservationBuilder
+from learned_arm.observation import JointOrder, ObservationBuilder, decode_image
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import DoorClient
 from learned_arm.ros.node import is_lock_step, parameter, run
@@ -43,6 +44,7 @@ from learned_arm.ros.ticker import GRACE_NS, GridTicker
 _POLL_S = 0.02
 _PATIENCE_S = 20.0
 _DISCOVERY_S = 10.0
+_OVERLAY_NS = 500_000_000
 # A real arm has no simulation to wait for, and its replay begins this much later.
 _SIMULATION_DISCOVERY_S = 2.0
 
@@ -77,6 +79,9 @@ class ReplayNode(Node):
         parameter(self, "shift_ticks", 0, "by how many ticks later than labelled targets are played")
         parameter(self, "verdict_folder", "", "folder that the verdict goes to; empty: the episode's")
         parameter(self, "cameras", True, "look through the contract's cameras: for the page and for the goal image")
+        parameter(
+            self, "overlay", False, "hold at the initial position and publish ~/overlay until ~/confirm is called"
+        )
         parameter(self, "calibrated_on", "", "folder of the session whose ends tell what solved looks like: goal_image")
         parameter(self, "tolerance_rad", 0.05, "largest distance of a joint from the recorded initial position")
         parameter(self, "preflight", True, "compare what runs with what was recorded, and refuse another robot")
@@ -93,6 +98,8 @@ class ReplayNode(Node):
         self._simulation.prepare(reset=Trigger)
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/abort", self._on_abort)
+        self.create_service(Trigger, "~/confirm", self._on_confirm)
+        self._overlays = self.create_publisher(Image, "~/overlay", qos.small())
         self._phase, self._phase_since_s = Phase.IDLE, time.monotonic()
         self._folder = Path()
         self._forget()
@@ -114,6 +121,9 @@ class ReplayNode(Node):
         self._episode: Episode | None = None
         self._look: Look | None = None
         self._goal: Images = {}
+        self._first: Images = {}
+        self._seen: dict[str, bytes] = {}
+        self._alike = ""
         self._loaded: EpisodeTicks | LearnedArmError | None = None
         self._playback: Playback | None = None
         self._verdict: Verdict | None = None
@@ -140,6 +150,15 @@ class ReplayNode(Node):
             response.message = self._phase.value
         return response
 
+    def _on_confirm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._lock:
+            playback = self._playback
+            response.success = playback is not None and playback.waits
+            if playback is not None and response.success:
+                playback.confirm()
+            response.message = self._alike if response.success else "nothing to confirm"
+        return response
+
     def _begin(self) -> None:
         self._forget()
         self._folder = Path(self._text("episode"))
@@ -155,6 +174,8 @@ class ReplayNode(Node):
             contract = self._played_under(episode)
             if self._stream() == SENT_STREAM:
                 contract = replace(contract, action=replace(contract.action, source="sent"))
+            if self._asks():
+                self._first = end_images(self._folder, contract, last=False)
             if contract.success.judge == "goal_image":
                 session = self._text("calibrated_on") or self._folder.parent
                 self._look = session_look(episode_folders([Path(session)]), contract)
@@ -172,6 +193,9 @@ class ReplayNode(Node):
 
     def _stream(self) -> str:
         return self._text("stream")
+
+    def _asks(self) -> bool:
+        return self.get_parameter("overlay").get_parameter_value().bool_value
 
     def _manner(self) -> Manner:
         precision, shift = self._text("precision"), self.get_parameter("shift_ticks").get_parameter_value()
@@ -233,6 +257,7 @@ class ReplayNode(Node):
             manner=self._manner(),
             stream=self._stream(),
             goal=None if self._look is None else GoalImageJudge(self._look, self._goal),
+            confirm=self._asks(),
         )
         if restore:
             self._to_phase(Phase.RESTORING)
@@ -343,6 +368,8 @@ class ReplayNode(Node):
         def on_image(raw: bytes) -> None:
             with self._lock:
                 playback, contract = self._playback, self._contract
+                if playback is not None and playback.waits:
+                    self._seen[camera] = raw
                 if playback is None or contract is None or not playback.playing:
                     return
                 if self._frames is None:
@@ -388,11 +415,33 @@ class ReplayNode(Node):
                     if playback.ending and self._frames is not None and (seen := self._frames.last()) is not None:
                         playback.look(seen)
                     timeline = playback.step(tick_ns, late_ns, measured)
+                    if playback.waits and tick_ns % _OVERLAY_NS < self._period_ns():
+                        self._show_overlay(tick_ns)
             if self._engaged:
                 # Also while the lease is being given back: in lock-step the door waits for every tick's answer.
                 self._door.send(tick_ns, timeline)
             if playback is not None and playback.outcome is not None and self._phase is not Phase.DONE:
                 self._finish(*playback.outcome)
+
+    def _period_ns(self) -> int:
+        assert self._contract is not None
+        return self._contract.period_ns
+
+    def _show_overlay(self, tick_ns: int) -> None:
+        """The recorded first image over the live one, for the person at the table."""
+        assert self._contract is not None
+        try:
+            found = {
+                name: overlay(self._first[name], decode_image(raw, self._contract.cameras[name].size))
+                for name, raw in self._seen.items()
+            }
+        except LearnedArmError as error:
+            self.get_logger().error(f"no overlay: {error}", throttle_duration_sec=5.0)
+            return
+        if found:
+            self._alike = ", ".join(f"{name} {each.words()}" for name, each in sorted(found.items()))
+            self._overlays.publish(messages.rgb_image(tick_ns, side_by_side(found)))
+            self._publish_status()
 
     def _measured(self, tick_ns: int, playback: Playback) -> NDArray[np.float64] | None:
         aligned = self._aligner.sample(tick_ns, None if self._lock_step else time.monotonic_ns())
@@ -459,6 +508,8 @@ class ReplayNode(Node):
     def _publish_status(self) -> None:
         verdict = self._verdict
         values = {"state": self._phase.value, "episode": str(self._folder)}
+        if self._playback is not None and self._playback.waits:
+            values |= {"confirm": self._alike}
         if verdict is not None:
             values |= {"verdict": verdict.verdict, "reason": verdict.reason}
         level = "ok" if verdict is None or verdict.verdict == "passed" else "warn"

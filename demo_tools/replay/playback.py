@@ -38,6 +38,7 @@ class Playback:
             labels were made of something else, the diagnosis needs to know.
         stream: `labels`, or `sent`: what the door sent, at its own rate.
         goal: For the judge `goal_image`.
+        confirm: Whether the arm holds at the initial position until `confirm` is called.
 
     Raises:
         LearnedArmError: The contract names a judge that does not exist yet, or there is no such stream.
@@ -59,6 +60,7 @@ class Playback:
         recorded: EpisodeTicks | None = None,
         stream: str = LABELS,
         goal: GoalImageJudge | None = None,
+        confirm: bool = False,
     ) -> None:
         self.outcome: tuple[str, str] | None = None
         self._episode, self._ticks, self._recorded = episode, ticks, recorded or ticks
@@ -70,7 +72,8 @@ class Playback:
             )
         if judge == "goal_image" and goal is None:
             raise LearnedArmError("nothing to compare with", where="goal_image", allowed="a calibrated goal image")
-        self._goal = goal
+        self._goal, self._confirmed = goal, not confirm
+        self._holds_at: NDArray[np.float64] | None = None
         self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
         if stream not in STREAMS:
             raise LearnedArmError("no such stream", where="replay", got=stream, allowed=list(STREAMS))
@@ -101,6 +104,15 @@ class Playback:
     def playing(self) -> bool:
         """Whether the first label has been played and the judge watches."""
         return bool(self._replayed) and self.outcome is None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the arm is where the episode began, and a person has to say that everything else is."""
+        return self._holds_at is not None and not self._confirmed and self.outcome is None
+
+    def confirm(self) -> None:
+        """Everything is where it was."""
+        self._confirmed = True
 
     @property
     def played(self) -> bool:
@@ -179,6 +191,10 @@ class Playback:
         if not self._replayed and self._waited < SETTLE_TICKS:
             self._waited += 1
             return at_point(tick_ns + self._contract.period_ns, measured_rad)
+        if not self._confirmed:
+            # Kept from drifting: each tick holds where the first one found it.
+            self._holds_at = measured_rad if self._holds_at is None else self._holds_at
+            return at_point(tick_ns + self._contract.period_ns, self._holds_at)
         if len(self._replayed) < len(self._player):
             return self._play(tick_ns, late_ns, measured_rad)
         self._waited += 1

@@ -9,7 +9,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 
 from learned_arm import cdr_write
 from learned_arm.timeline import Timeline
@@ -38,6 +38,15 @@ def joint_state(
         message.header.frame_id = frame_id
     message.name = list(names)
     message.position = doubles(position_rad)
+    return message
+
+
+def rgb_image(stamp_ns: int, pixels: NDArray[np.uint8]) -> Image:
+    """An rgb8 image of uint8 RGB, shape (height, width, 3)."""
+    height, width, _ = pixels.shape
+    message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+    message.header.stamp = time_message(stamp_ns)
+    message.data = array("B", np.ascontiguousarray(pixels).tobytes())
     return message
 
 

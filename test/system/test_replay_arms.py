@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 
 from demo_tools.flow import lead, stages
 from demo_tools.flow.operator import Operator
@@ -87,6 +87,31 @@ def test_aborted_at_any_moment_the_arm_holds_and_the_verdict_says_so(
     ticks = [0 if each is None else each.tracking.get("ticks", 0) for each in played]
     assert ticks == sorted(ticks) and ticks[0] < ticks[-1] and ticks[-1] > 0, ticks
     assert sorted(each.name for each in episode.iterdir()) == before
+
+
+def test_the_arm_waits_until_somebody_says_that_the_table_is_as_it_was(
+    shown: tuple[Contract, Path], tmp_path: Path
+) -> None:
+    contract, episode = shown
+    pictures: list[Any] = []
+
+    def act(operator: Operator, job: Job) -> tuple[str, dict[str, str]]:
+        operator.listen(Image, "/replay_node/overlay", pictures.append)
+        operator.trigger(lead.REPLAY, "start", {"episode": str(job.episode), "verdict_folder": str(job.into)})
+        operator.wait(lambda: "alike" in operator.statuses[lead.REPLAY].get("confirm", ""), 30.0, "an overlay")
+        pass_ticks(operator, 40)
+        assert operator.statuses[lead.REPLAY]["state"] == "playing" and pictures
+        alike = operator.trigger(lead.REPLAY, "confirm")
+        operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "done", 60.0, "the replay to end")
+        return alike, operator.statuses[lead.REPLAY]
+
+    nodes = stages.simulated_nodes(contract, tmp_path, "replay_node", replay_node={"overlay": True})
+    ((alike, status),) = run_jobs([Job(episode, 0, tmp_path / "v")], act, nodes, tmp_path / "logs")
+    # In the simulation everything is where it was.
+    assert all(float(each.split()[1]) > 0.999 for each in alike.split(", ")), alike
+    assert status["verdict"] == "passed", status
+    height, width = contract.cameras["front"].size
+    assert (pictures[0].height, pictures[0].width) == (height, 2 * width)
 
 
 def pass_ticks(operator: Operator, count: int) -> None:
