@@ -38,6 +38,9 @@ SMALLER = {
     "--iterations 600": "--iterations 8",
     "--trials 20": "--trials 1 --limit-s 1.0",
     "--out runs/first/sweep": "--out runs/first/sweep --quick",
+    "--task reach_cued --episodes 3": "--task reach_cued --episodes 2",
+    "--iterations 10 --memory": "--iterations 2 --memory",
+    "--trials 1 --limit-s 6": "--trials 1 --limit-s 0.5",
 }
 # Run once, even where several pages show them.
 COSTLY = (

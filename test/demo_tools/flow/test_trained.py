@@ -36,7 +36,7 @@ def test_the_newest_whole_demo_gives_the_policy(tmp_path: Path) -> None:
 
 
 @pytest.mark.ros
-@pytest.mark.slow
+@pytest.mark.prove
 def test_making_a_policy_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, contract = RunFolder(tmp_path), load_contract("reach_cube")
     recorded: list[str] = []
