@@ -31,6 +31,7 @@ NODE_PARTS = {
     "data_recorder/settings.py",
     "data_recorder/subscriber.py",
     "demo_tools/replay/examiner.py",
+    "demo_tools/replay/eyes.py",
     "demo_tools/simulation/pacing.py",
     "demo_tools/simulation/publishers.py",
     "demo_tools/simulation/world.py",

@@ -14,15 +14,15 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
 from demo_tools.replay.examiner import Examiner
+from demo_tools.replay.eyes import Eyes
 from demo_tools.replay.judge import GoalImageJudge, Images, Look
-from demo_tools.replay.keepsakes import FRAMES_NAME, TRACES_NAME, FrameKeeper, save_traces
-from demo_tools.replay.overlay import overlay, side_by_side
+from demo_tools.replay.keepsakes import TRACES_NAME, save_traces
 from demo_tools.replay.playback import SETTLE_TICKS, Playback
 from demo_tools.replay.player import PRECISIONS, Manner
 from demo_tools.replay.preflight import Preflight
@@ -34,7 +34,7 @@ from learned_arm.alignment import Aligner, Refusal
 from learned_arm.contract import Contract, load_contract
 from learned_arm.episode import SENT, Episode, episode_folders, load_episode
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import JointOrder, ObservationBuilder, decode_image
+from learned_arm.observation import JointOrder, ObservationBuilder
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import DoorClient
 from learned_arm.ros.node import is_lock_step, parameter, run
@@ -44,7 +44,6 @@ from learned_arm.ros.ticker import GRACE_NS, GridTicker
 _POLL_S = 0.02
 _PATIENCE_S = 20.0
 _DISCOVERY_S = 10.0
-_OVERLAY_NS = 500_000_000
 # A real arm has no simulation to wait for, and its replay begins this much later.
 _SIMULATION_DISCOVERY_S = 2.0
 
@@ -99,7 +98,7 @@ class ReplayNode(Node):
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/abort", self._on_abort)
         self.create_service(Trigger, "~/confirm", self._on_confirm)
-        self._overlays = self.create_publisher(Image, "~/overlay", qos.small())
+        self._eyes = Eyes(self, self._guarded)
         self._phase, self._phase_since_s = Phase.IDLE, time.monotonic()
         self._folder = Path()
         self._forget()
@@ -116,19 +115,21 @@ class ReplayNode(Node):
         if self._ticker is not None:
             self._ticker.close()
 
+    def _guarded(self, act: Callable[[], None]) -> None:
+        with self._lock:
+            act()
+
     def _forget(self) -> None:
         """Nothing of the replay before."""
         self._episode: Episode | None = None
         self._look: Look | None = None
         self._goal: Images = {}
         self._first: Images = {}
-        self._seen: dict[str, bytes] = {}
-        self._alike = ""
+        self._eyes.forget()
         self._loaded: EpisodeTicks | LearnedArmError | None = None
         self._playback: Playback | None = None
         self._verdict: Verdict | None = None
         self._preflight: Preflight | None = None
-        self._frames: FrameKeeper | None = None
         self._engaged = False
         self._settled = 0
 
@@ -156,7 +157,7 @@ class ReplayNode(Node):
             response.success = playback is not None and playback.waits
             if playback is not None and response.success:
                 playback.confirm()
-            response.message = self._alike if response.success else "nothing to confirm"
+            response.message = self._eyes.alike if response.success else "nothing to confirm"
         return response
 
     def _begin(self) -> None:
@@ -259,6 +260,7 @@ class ReplayNode(Node):
             goal=None if self._look is None else GoalImageJudge(self._look, self._goal),
             confirm=self._asks(),
         )
+        self._eyes.watch(self._playback, self._first)
         if restore:
             self._to_phase(Phase.RESTORING)
             where = {"reset_state": state, "reset_seed": -1, "decoy_seed": -1}
@@ -300,9 +302,7 @@ class ReplayNode(Node):
         self._sent_order = JointOrder(contract.robot.joints)
         self.create_subscription(JointState, SENT, self._on_sent, qos.small(), raw=True)
         if self.get_parameter("cameras").get_parameter_value().bool_value:
-            for name, camera in contract.cameras.items():
-                on_image = self._image_callback(name)
-                self.create_subscription(Image, camera.topic, on_image, qos.images_in(self._lock_step), raw=True)
+            self._eyes.open(contract, self._lock_step)
         if contract.success.topic is not None:
             self.create_subscription(Bool, contract.success.topic, self._on_success, qos.small())
         if not self._lock_step:
@@ -364,23 +364,6 @@ class ReplayNode(Node):
 
         return on_joints
 
-    def _image_callback(self, camera: str) -> Callable[[bytes], None]:
-        def on_image(raw: bytes) -> None:
-            with self._lock:
-                playback, contract = self._playback, self._contract
-                if playback is not None and playback.waits:
-                    self._seen[camera] = raw
-                if playback is None or contract is None or not playback.playing:
-                    return
-                if self._frames is None:
-                    self._frames = FrameKeeper(contract)
-                try:
-                    self._frames.see(camera, raw)
-                except LearnedArmError as error:
-                    self.get_logger().error(f"{camera} refused: {error}", throttle_duration_sec=1.0)
-
-        return on_image
-
     def _on_sent(self, raw: bytes) -> None:
         with self._lock:
             playback = self._playback
@@ -412,36 +395,14 @@ class ReplayNode(Node):
                     if self._settled > SETTLE_TICKS and playback.arrived(measured):
                         self._ask_door()
                 elif measured is not None:
-                    if playback.ending and self._frames is not None and (seen := self._frames.last()) is not None:
-                        playback.look(seen)
                     timeline = playback.step(tick_ns, late_ns, measured)
-                    if playback.waits and tick_ns % _OVERLAY_NS < self._period_ns():
-                        self._show_overlay(tick_ns)
+                    if self._eyes.tick(tick_ns):
+                        self._publish_status()
             if self._engaged:
                 # Also while the lease is being given back: in lock-step the door waits for every tick's answer.
                 self._door.send(tick_ns, timeline)
             if playback is not None and playback.outcome is not None and self._phase is not Phase.DONE:
                 self._finish(*playback.outcome)
-
-    def _period_ns(self) -> int:
-        assert self._contract is not None
-        return self._contract.period_ns
-
-    def _show_overlay(self, tick_ns: int) -> None:
-        """The recorded first image over the live one, for the person at the table."""
-        assert self._contract is not None
-        try:
-            found = {
-                name: overlay(self._first[name], decode_image(raw, self._contract.cameras[name].size))
-                for name, raw in self._seen.items()
-            }
-        except LearnedArmError as error:
-            self.get_logger().error(f"no overlay: {error}", throttle_duration_sec=5.0)
-            return
-        if found:
-            self._alike = ", ".join(f"{name} {each.words()}" for name, each in sorted(found.items()))
-            self._overlays.publish(messages.rgb_image(tick_ns, side_by_side(found)))
-            self._publish_status()
 
     def _measured(self, tick_ns: int, playback: Playback) -> NDArray[np.float64] | None:
         aligned = self._aligner.sample(tick_ns, None if self._lock_step else time.monotonic_ns())
@@ -485,12 +446,10 @@ class ReplayNode(Node):
     def _leave_keepsakes(self, folder: Path) -> None:
         """Traces and frames are for looking at: a verdict stands without them."""
         try:
-            for name in (TRACES_NAME, FRAMES_NAME):
-                (folder / name).unlink(missing_ok=True)
+            (folder / TRACES_NAME).unlink(missing_ok=True)
             if self._playback is not None and self._playback.played:
                 save_traces(self._playback.evidence(), folder)
-            if self._frames is not None:
-                self._frames.save(folder)
+            self._eyes.save(folder)
         except (OSError, LearnedArmError) as error:
             self.get_logger().error(f"{folder}: no traces or frames: {error}")
 
@@ -509,7 +468,7 @@ class ReplayNode(Node):
         verdict = self._verdict
         values = {"state": self._phase.value, "episode": str(self._folder)}
         if self._playback is not None and self._playback.waits:
-            values |= {"confirm": self._alike}
+            values |= {"confirm": self._eyes.alike}
         if verdict is not None:
             values |= {"verdict": verdict.verdict, "reason": verdict.reason}
         level = "ok" if verdict is None or verdict.verdict == "passed" else "warn"
