@@ -89,8 +89,8 @@ def _save(path: Path, made_from: dict[str, Any], rows: dict[str, Row], best: Row
 def _table(rows: Sequence[Row], best: Row | None, title: str) -> Table:
     # Lines between columns would leave too little of a terminal for the names.
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("design", "passed", "95 %", "errors", "rad", "step"):
-        table.add_column(column, no_wrap=True)
+    for column in ("design", "passed", "95 %", "errors", "mrad", "step"):
+        table.add_column(column, no_wrap=True, min_width=len(column))
     for row in rows:
         low, high = row.statement()["clopper_pearson"]
         table.add_row(
@@ -98,7 +98,7 @@ def _table(rows: Sequence[Row], best: Row | None, title: str) -> Table:
             f"{row.passed}/{row.count}",
             f"{100 * low:.0f}-{100 * high:.0f}",
             f"{row.passed_with_errors}",
-            f"{row.tracking_rad:.4f}",
-            f"{row.step_rad:.4f}",
+            f"{1e3 * row.tracking_rad:.1f}",
+            f"{1e3 * row.step_rad:.1f}",
         )
     return table

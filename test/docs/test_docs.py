@@ -35,6 +35,7 @@ REFERENCE = (ROOT / "docs/reference.md").read_text()
 # What the pages say, and what is run: enough to see that it works, too little for a good policy.
 SMALLER = {
     "--episodes 20": "--episodes 2",
+    "head -n 20)": "head -n 2)",
     "--iterations 600": "--iterations 8",
     "--trials 20": "--trials 1 --limit-s 1.0",
     "--out runs/first/sweep": "--out runs/first/sweep --quick",

@@ -33,7 +33,8 @@ def with_command(command: dict[str, Any]) -> Contract:
     return Contract.from_canonical(value)
 
 
-@pytest.fixture(scope="module", params=["forward_position", "joint_trajectory"])
+# The flywheel replays on the shipped arm, which has a forward_position controller.
+@pytest.fixture(scope="module", params=[pytest.param("forward_position", marks=pytest.mark.prove), "joint_trajectory"])
 def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Contract, Path]:
     """A contract whose arm has a controller of this kind, and an episode recorded under it."""
     contract = with_command(TRAJECTORY) if request.param == "joint_trajectory" else load_contract("pick_cube")
