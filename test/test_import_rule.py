@@ -32,6 +32,8 @@ NODE_PARTS = {
     "data_recorder/subscriber.py",
     "demo_tools/replay/examiner.py",
     "demo_tools/replay/eyes.py",
+    "demo_tools/replay/senses.py",
+    "demo_tools/replay/settings.py",
     "demo_tools/simulation/pacing.py",
     "demo_tools/simulation/publishers.py",
     "demo_tools/simulation/world.py",

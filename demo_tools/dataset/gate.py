@@ -9,7 +9,7 @@ from typing import Any
 
 from demo_tools.dataset.manifest import RefusedEpisode
 from demo_tools.replay.golden import Waiver, waived
-from demo_tools.replay.verdict import Verdict
+from demo_tools.replay.verdict import LABELS, Verdict
 from demo_tools.statistics import clopper_pearson_interval
 from learned_arm.contract import Contract
 from learned_arm.episode import Episode, load_episode
@@ -123,8 +123,12 @@ def _sample(verdicts: Sequence[Verdict | None], contract: Contract, gate: Gate) 
     """What the replayed episodes of a session say about the others."""
     if gate.accept_sampled is None:
         return {}
-    said = [each.verdict for each in verdicts if each is not None and each.contract_hash == contract.hash]
-    replayed, passed = sum(word in ("passed", "failed") for word in said), said.count("passed")
+    # A copy is no second witness; what was refused or aborted might have failed.
+    said: dict[str, bool] = {}
+    for each in verdicts:
+        if each is not None and each.contract_hash == contract.hash and not _manner(each):
+            said[each.messages_hash] = said.get(each.messages_hash, True) and each.verdict == "passed"
+    replayed, passed = len(said), sum(said.values())
     # One-sided: nobody minds more passing than thought.
     bound = clopper_pearson_interval(passed, replayed, 2 * CONFIDENCE - 1)[0]
     return {
@@ -150,8 +154,20 @@ def _word(verdict: Verdict | None, contract: Contract, gate: Gate, sampling: dic
         return word, f"never replayed, and {figures}, wanted {sampling['least']}"
     if verdict.verdict != "passed":
         return word, f"replay {verdict.verdict}: {verdict.reason}"
+    if otherwise := _manner(verdict):
+        return word, f"replayed otherwise than it is learned: {otherwise}"
     if verdict.contract_hash != contract.hash:
         if waived(verdict.contract_hash, contract.hash, gate.waivers):
             return WAIVED, None
         return word, f"replayed under another contract ({verdict.contract_hash[:12]}, wanted {contract.hash[:12]})"
     return word, None
+
+
+def _manner(verdict: Verdict) -> str:
+    """How labels were played otherwise than they are learned, in words; empty where they were not."""
+    learned = {"stream": LABELS, "dtype": "float32", "hold": False, "shift_ticks": 0}
+    return ", ".join(
+        f"{name} {verdict.labels[name]}"
+        for name, value in learned.items()
+        if name in verdict.labels and verdict.labels[name] != value
+    )

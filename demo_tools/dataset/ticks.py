@@ -118,10 +118,11 @@ def read_episode_ticks(folder: str | Path, contract: Contract, images: bool = Tr
     sampler.sample(reader, ticks_between(first_ns, last_ns, contract.period_ns))
     try:
         found = _assemble(sampler, track, said, contract, messages_hash)
-        known = said is not None and topic in (SENT, None)
-        return replace(found, sent=said.since(int(found.ticks_ns[0]))) if known and said is not None else found
     except LearnedArmError as error:
         raise LearnedArmError(error.what, where=folder, got=error.got, allowed=error.allowed) from error
+    if said is None or topic not in (SENT, None):
+        return found
+    return replace(found, sent=said.since(int(found.ticks_ns[0])))
 
 
 def _survey(

@@ -33,11 +33,13 @@ def replay_direct(
         stream: See `Playback`.
 
     Raises:
-        LearnedArmError: The episode has no state of the simulation.
+        LearnedArmError: The episode has no state of the simulation, or a person is to judge.
     """
     initial = episode.initial_state
     if initial is None or initial.sim_state is None:
         raise LearnedArmError("no state of the simulation", where=episode.name, allowed="a simulated episode")
+    if arm.contract.success.judge == "operator":
+        raise LearnedArmError("nobody is there to say how it ended", where=episode.name, allowed="replay_node")
     arm.restore(initial.sim_state)
     playback = Playback(
         episode,

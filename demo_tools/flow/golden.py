@@ -5,15 +5,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from demo_tools.flow import stages
 from demo_tools.flow.progress import bar
-from demo_tools.replay.golden import Golden, Waiver, state_of
+from demo_tools.replay.golden import Golden, Waiver
 from demo_tools.replay.many import ManyReplays
+from learned_arm.canonical import hash_of
 from learned_arm.contract import load_contract
 from learned_arm.episode import load_episode
+from learned_arm.software import git_state, packages
 
 FILE_NAME = "golden.json"
+_PACKAGES = ("mujoco", "numpy", "onnxruntime", "mink", "ruckig")
 
 
 def run_golden(folders: Sequence[Path], out: Path, contract: str, times: int, workers: int, live: bool) -> int:
@@ -55,3 +59,9 @@ def run_golden(folders: Sequence[Path], out: Path, contract: str, times: int, wo
     waiver = Waiver(before.state, now, before.hash, tuple(sorted(before.largest_rad)))
     print(f"inside the baseline  {waiver.save(out)}")
     return 0
+
+
+def state_of(contract_hash: str) -> dict[str, Any]:
+    """What a replay rests on besides the episode: contract, code and libraries."""
+    software = {"git": git_state(Path(__file__).parent), "packages": packages(_PACKAGES)}
+    return {"contract_hash": contract_hash, "software": software, "snapshot_hash": hash_of([contract_hash, software])}

@@ -45,7 +45,7 @@ def meet(operator: Operator, *nodes: str) -> None:
         ARM: {"engage": SetBool, "stop": Trigger, "clear_fault": Trigger},
         RECORDER: {"start": Trigger, "success": Trigger, "failure": Trigger, "discard": Trigger},
         EXPERT: {"start": Trigger},
-        REPLAY: {"start": Trigger, "abort": Trigger, "confirm": Trigger},
+        REPLAY: dict.fromkeys(("start", "abort", "confirm", "success", "failure"), Trigger),
         POLICY: {"engage": SetBool, "reset": Trigger},
     }
     for node in nodes:

@@ -39,10 +39,14 @@ def run_replays(
             statement = Verdict.load(job.into, stream)
             print(f"{verdict}  {job.episode}  {statement.reason if statement else ''}")
             if statement is not None:
-                write_replay_page([Replayed(job.episode, job.into, 0, statement)], job.into / PAGE_NAME)
+                page = write_replay_page([Replayed(job.episode, job.into, 0, statement)], job.into / PAGE_NAME)
+                if verdict != "passed":
+                    print(f"        why: {page}")
         return max(EXIT_STATUS[verdict] for verdict in verdicts)
     many = ManyReplays(folders, out, times, seed, stream)
     left = many.left()
+    if before := len(folders) * times - len(left):
+        print(f"{before} of {len(folders) * times} replays were done before, in {out}")
     if left:
         _run(left, workers, live, stream)
     found = summary(many.by_episode())

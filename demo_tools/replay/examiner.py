@@ -26,12 +26,9 @@ class Examiner:
     Args:
         node: Whose executor works.
         contract: Names cameras and joint states.
-        as_asked: Whether labels of another contract than the recorded one were asked for: then that it is another one
-            says nothing about the robot.
     """
 
-    def __init__(self, node: Node, contract: Contract, as_asked: bool = False) -> None:
-        self._as_asked = as_asked
+    def __init__(self, node: Node, contract: Contract) -> None:
         self._capture = Capture(node, contract)
         self._rules = load_rules()
         self._taken_s = 0.0
@@ -43,15 +40,21 @@ class Examiner:
             self._live = None
             self._capture.begin(self._took)
 
-    def compared_with(self, episode: Path) -> Preflight | None:
-        """What the comparison with an episode's folder comes to; None while the robot is being looked at."""
+    def compared_with(self, episode: Path, relabelled: bool) -> Preflight | None:
+        """What the comparison with an episode comes to; None while the robot is being looked at.
+
+        Args:
+            episode: Its folder.
+            relabelled: Whether labels of another contract than the recorded one were asked for: then that it is another
+                one says nothing about the robot.
+        """
         if self._live is None:
             return None
         try:
             recorded = load_side(episode)
         except LearnedArmError as error:
             return Preflight(not_compared=str(error))
-        same = {name: recorded[name] for name in _CONTRACT if self._as_asked and name in recorded}
+        same = {name: recorded[name] for name in _CONTRACT if relabelled and name in recorded}
         return preflight(recorded, self._live | same, self._rules)
 
     def close(self) -> None:

@@ -14,19 +14,12 @@ from typing import Any
 
 from demo_tools.replay.verdict import Verdict
 from learned_arm.canonical import hash_of
-from learned_arm.durable import read_json, write_json
 from learned_arm.errors import LearnedArmError
-from learned_arm.software import git_state, packages
+from learned_arm.sealed import read_sealed, write_sealed
 
 # A replay is never the same to the last bit on a real arm: so much more than in the baseline is no change.
 _FACTOR, _SLACK_RAD = 1.5, 2e-3
-_PACKAGES = ("mujoco", "numpy", "onnxruntime", "mink", "ruckig")
-
-
-def state_of(contract_hash: str) -> dict[str, Any]:
-    """What a replay rests on besides the episode: contract, code and libraries."""
-    software = {"git": git_state(Path(__file__).parent), "packages": packages(_PACKAGES)}
-    return {"contract_hash": contract_hash, "software": software, "snapshot_hash": hash_of([contract_hash, software])}
+_GOLDEN, _WAIVER = "golden", "waiver"
 
 
 @dataclass(frozen=True)
@@ -34,7 +27,7 @@ class Golden:
     """The baseline of a kept set.
 
     Attributes:
-        state: What it was made with, see `state_of`.
+        state: What it was made with, see `flow.golden.state_of`.
         largest_rad: By the messages hash of each episode the largest error of each joint over its replays.
     """
 
@@ -63,8 +56,7 @@ class Golden:
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"golden": 1, **asdict(self), "hash": self.hash})
+        write_sealed(path, _GOLDEN, asdict(self))
 
     @property
     def hash(self) -> str:
@@ -78,15 +70,7 @@ class Golden:
         Raises:
             LearnedArmError: It is missing, altered or none.
         """
-        content = read_json(path)
-        try:
-            found = Golden(content["state"], content["largest_rad"])
-            stated = content["hash"]
-        except (KeyError, TypeError) as error:
-            raise LearnedArmError("no golden set", where=path, got=str(error)) from error
-        if found.hash != stated:
-            raise LearnedArmError("golden set was altered", where=path, got=found.hash, allowed=stated)
-        return found
+        return read_sealed(path, _GOLDEN, lambda content: Golden(**content))
 
     def strays(self, verdicts: Iterable[Verdict]) -> list[str]:
         """What left the baseline, in words; empty when every golden episode was replayed inside it."""
@@ -100,8 +84,10 @@ class Golden:
                 said.append(f"{name}: {verdict.verdict}, {verdict.reason}")
                 continue
             for joint, allowed_rad in known.items():
-                strayed_rad = verdict.tracking["joints"][joint]["max_rad"]
-                if strayed_rad > _FACTOR * allowed_rad + _SLACK_RAD:
+                found = verdict.tracking["joints"].get(joint)
+                if found is None:
+                    said.append(f"{name}: nothing is known of {joint}")
+                elif (strayed_rad := found["max_rad"]) > _FACTOR * allowed_rad + _SLACK_RAD:
                     said.append(f"{name}: {joint} strayed {strayed_rad:.4f} rad, before {allowed_rad:.4f}")
         missing = sorted(each[:12] for each in set(self.largest_rad) - seen)
         return said + [f"{each}: not replayed" for each in missing]
@@ -112,7 +98,7 @@ class Waiver:
     """What passed in one state need not be replayed in the other.
 
     Attributes:
-        before: The state of the baseline, see `state_of`.
+        before: The state of the baseline, see `flow.golden.state_of`.
         after: The state in which its episodes were replayed inside it.
         golden_hash: Of the baseline.
         episodes: Messages hashes of what was replayed.
@@ -131,7 +117,7 @@ class Waiver:
     def save(self, folder: Path) -> Path:
         """Write `waiver_<hash>.json` into a folder; returns its path."""
         path = folder / f"waiver_{self.hash[:12]}.json"
-        write_json(path, {"waiver": 1, **asdict(self), "hash": self.hash})
+        write_sealed(path, _WAIVER, asdict(self))
         return path
 
     @staticmethod
@@ -141,15 +127,15 @@ class Waiver:
         Raises:
             LearnedArmError: It is missing, altered or none.
         """
-        content = read_json(path)
-        try:
-            found = Waiver(content["before"], content["after"], content["golden_hash"], tuple(content["episodes"]))
-            stated, _ = content["hash"], found.before["contract_hash"] + found.after["contract_hash"]
-        except (KeyError, TypeError) as error:
-            raise LearnedArmError("no waiver", where=path, got=str(error)) from error
-        if found.hash != stated:
-            raise LearnedArmError("waiver was altered", where=path, got=found.hash, allowed=stated)
-        return found
+
+        def build(content: dict[str, Any]) -> Waiver:
+            content["episodes"] = tuple(content["episodes"])
+            found = Waiver(**content)
+            # What it is looked up by must be there.
+            _ = found.before["contract_hash"], found.after["contract_hash"]
+            return found
+
+        return read_sealed(path, _WAIVER, build)
 
 
 def waived(from_hash: str, to_hash: str, waivers: Iterable[Waiver]) -> tuple[Waiver, ...]:

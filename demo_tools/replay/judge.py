@@ -55,6 +55,27 @@ class TopicJudge:
         return Judgement(self._latched and self._at_end, evidence)
 
 
+class OperatorJudge:
+    """Believes a person, who looks at how it ended; the last word counts."""
+
+    def __init__(self) -> None:
+        self._said: bool | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing was said yet."""
+        return self._said is None
+
+    def observe(self, success: bool) -> None:
+        """Take the word."""
+        self._said = success
+
+    def judge(self) -> Judgement:
+        """The judgement so far."""
+        said = {None: "nothing", True: "success", False: "failure"}[self._said]
+        return Judgement(self._said is True, {"judge": "operator", "said": said})
+
+
 @dataclass(frozen=True)
 class FinalPose:
     """Where an episode ended, rad, shape (dof,): measured, and what the arm was told there."""
@@ -172,16 +193,18 @@ class Look:
 
 
 class GoalImageJudge:
-    """The last images look as solved as the recorded last ones do.
+    """The last images look as solved as the recorded last ones do, or as the session's successes.
 
     Args:
         look: Calibrated on the session.
-        goal: Recorded last images by camera, uint8 RGB, shape (height, width, 3).
+        goal: Recorded last images of a success by camera, uint8 RGB, shape (height, width, 3); None of a failure, whose
+            end is nothing to aim at.
     """
 
-    def __init__(self, look: Look, goal: Images) -> None:
+    def __init__(self, look: Look, goal: Images | None) -> None:
         self._look = look
-        self._goal = look.score(goal)
+        # A recorded success that itself looks less solved than others asks for no more than it shows.
+        self._least = look.least if goal is None else min(look.least, look.score(goal))
         self._last: Images | None = None
 
     def observe(self, images: Images) -> None:
@@ -193,10 +216,8 @@ class GoalImageJudge:
         if self._last is None:
             return Judgement(False, {"judge": "goal_image", "score": None})
         score = self._look.score(self._last)
-        # A recorded image that itself looks less solved than others asks for no more than it shows.
-        least = min(self._look.least, self._goal)
-        evidence = {"judge": "goal_image", "score": round(score, 4), "least": round(least, 4)}
-        return Judgement(score >= least, evidence)
+        evidence = {"judge": "goal_image", "score": round(score, 4), "least": round(self._least, 4)}
+        return Judgement(score >= self._least, evidence)
 
 
 def _best_split(solved: NDArray[np.float64], unsolved: NDArray[np.float64]) -> float:

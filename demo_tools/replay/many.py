@@ -1,7 +1,7 @@
 """Many replays: which, in what order, where their verdicts lie, and what they come to together.
 
-Every replay leaves its verdict in a folder of its own below `verdicts/`. What lies there is not done again, so a run
-that was cut off goes on where it was.
+Every replay leaves its verdict in a folder of its own below `verdicts/`. What passed or failed there is not done again,
+so a run that was cut off goes on where it was; what was refused or aborted says nothing yet, and is.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class ManyReplays:
 
     def left(self) -> list[Job]:
         """What is not done yet, in the order in which it is to be done."""
-        return [job for job in self._jobs if self.verdict(job) is None]
+        verdicts = ((job, self.verdict(job)) for job in self._jobs)
+        return [job for job, found in verdicts if found is None or found.verdict not in ("passed", "failed")]
 
     def verdict(self, job: Job) -> Verdict | None:
         """Of a replay; None where it was not done.

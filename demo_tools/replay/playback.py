@@ -9,12 +9,20 @@ from arm_control.mover import plan_move
 from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.replay.diagnosis import diagnose
 from demo_tools.replay.evidence import Evidence
-from demo_tools.replay.judge import FinalPose, FinalPoseJudge, GoalImageJudge, Images, Judgement, TopicJudge
+from demo_tools.replay.judge import (
+    FinalPose,
+    FinalPoseJudge,
+    GoalImageJudge,
+    Images,
+    Judgement,
+    OperatorJudge,
+    TopicJudge,
+)
 from demo_tools.replay.player import LabelPlayer, Manner, Player, SentPlayer
 from demo_tools.replay.tracking import lateness_report, tracking_report
 from demo_tools.replay.verdict import LABELS, SENT, STREAMS, Verdict
 from learned_arm.action import Reference
-from learned_arm.contract import JUDGES, Contract
+from learned_arm.contract import Contract
 from learned_arm.episode import Episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline, at_point
@@ -41,7 +49,7 @@ class Playback:
         confirm: Whether the arm holds at the initial position until `confirm` is called.
 
     Raises:
-        LearnedArmError: The contract names a judge that does not exist yet, or there is no such stream.
+        LearnedArmError: There is nothing to judge by, or no such stream.
 
     Attributes:
         outcome: Verdict and reason, None while playing.
@@ -66,10 +74,6 @@ class Playback:
         self._episode, self._ticks, self._recorded = episode, ticks, recorded or ticks
         self._contract = contract or episode.loaded_contract
         judge = self._contract.success.judge
-        if judge == "operator":
-            raise LearnedArmError(
-                "no such judge yet", where="contract", got=judge, allowed=sorted(set(JUDGES) - {judge})
-            )
         if judge == "goal_image" and goal is None:
             raise LearnedArmError("nothing to compare with", where="goal_image", allowed="a calibrated goal image")
         self._goal, self._confirmed = goal, not confirm
@@ -86,6 +90,7 @@ class Playback:
         self._manner = manner or Manner()
         self._shift_ticks = 0 if stream == SENT else self._manner.shift_ticks
         self._topic_judge = TopicJudge() if judge == "topic" else None
+        self._operator = OperatorJudge() if judge == "operator" else None
         self._to_go = move
         self._move: Timeline | None = None
         self._waited = 0
@@ -113,6 +118,16 @@ class Playback:
     def confirm(self) -> None:
         """Everything is where it was."""
         self._confirmed = True
+
+    @property
+    def asks(self) -> bool:
+        """Whether everything was played, and a person has to say how it ended."""
+        return self.ending and self._operator is not None and self._operator.waits
+
+    def say(self, success: bool) -> None:
+        """Take a person's word on how it ended."""
+        if self._operator is not None:
+            self._operator.observe(success)
 
     @property
     def played(self) -> bool:
@@ -195,10 +210,13 @@ class Playback:
             # Kept from drifting: each tick holds where the first one found it.
             self._holds_at = measured_rad if self._holds_at is None else self._holds_at
             return at_point(tick_ns + self._contract.period_ns, self._holds_at)
+        if not self._replayed and self._holds_at is not None and not self.arrived(measured_rad):
+            # Who looked at the table may have pushed the arm.
+            return None
         if len(self._replayed) < len(self._player):
             return self._play(tick_ns, late_ns, measured_rad)
         self._waited += 1
-        if self._waited > 2 * SETTLE_TICKS:
+        if self._waited > 2 * SETTLE_TICKS and not self.asks:
             self._end()
             return None
         return at_point(tick_ns + self._contract.period_ns, self._last_target)
@@ -232,6 +250,8 @@ class Playback:
                 "representation": action.representation,
                 "dtype": self._manner.precision,
                 "execute_ticks": self._player.execute_ticks,
+                "hold": self._manner.hold,
+                "shift_ticks": self._shift_ticks,
             },
         )
 
@@ -286,6 +306,8 @@ class Playback:
     def _judged(self) -> Judgement:
         if self._topic_judge is not None:
             return self._topic_judge.judge()
+        if self._operator is not None:
+            return self._operator.judge()
         if self._goal is not None:
             return self._goal.judge()
         recorded = FinalPose(self._recorded.measured[-1], self._recorded_sent()[-1])

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from learned_arm.canonical import hash_of
-from learned_arm.durable import read_json, write_json
+from learned_arm.episode import Episode
 from learned_arm.errors import LearnedArmError
+from learned_arm.sealed import read_sealed, write_sealed
 
 LABELS, SENT = "labels", "sent"
 STREAMS = (LABELS, SENT)
 FILE_NAME, SENT_FILE_NAME = "replay.json", "replay_sent.json"
 """A replay of what was sent says nothing about labels: its verdict lies elsewhere, where no gate looks."""
+_KIND = "replay"
 VERDICTS = ("passed", "failed", "refused", "aborted")
 EXIT_STATUS = {"passed": 0, "failed": 1, "refused": 3, "aborted": 4}
 
@@ -54,6 +56,14 @@ class Verdict:
     diagnosis: list[dict[str, Any]] = field(default_factory=list)
     repeats: dict[str, int] = field(default_factory=dict)
 
+    @staticmethod
+    def unplayed(verdict: str, reason: str, episode: Episode | None, stream: str) -> Verdict:
+        """Of a replay that ended before anything of it could be played."""
+        if episode is None:
+            return Verdict(verdict, reason, "", "", "")
+        labels = {"stream": stream}
+        return Verdict(verdict, reason, episode.contract_hash, episode.messages_hash, episode.outcome, labels=labels)
+
     @property
     def hash(self) -> str:
         """Content hash of the statement."""
@@ -62,7 +72,7 @@ class Verdict:
     def save(self, episode: Path) -> None:
         """Write beside the episode, or into another folder, whole or not at all."""
         name = SENT_FILE_NAME if self.labels.get("stream") == SENT else FILE_NAME
-        write_json(episode / name, {"replay": 1, **asdict(self), "hash": self.hash})
+        write_sealed(episode / name, _KIND, asdict(self))
 
     @staticmethod
     def load(episode: Path, stream: str = LABELS) -> Verdict | None:
@@ -74,13 +84,7 @@ class Verdict:
         path = episode / (SENT_FILE_NAME if stream == SENT else FILE_NAME)
         if not path.is_file():
             return None
-        content = read_json(path)
-        try:
-            stated = content.pop("hash")
-            content.pop("replay")
-            verdict = Verdict(**content)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise LearnedArmError("not a verdict", where=path, got=str(error)) from error
-        if verdict.hash != stated or verdict.verdict not in VERDICTS:
-            raise LearnedArmError("verdict was altered", where=path, got=verdict.hash, allowed=stated)
+        verdict = read_sealed(path, _KIND, lambda content: Verdict(**content))
+        if verdict.verdict not in VERDICTS:
+            raise LearnedArmError("no such verdict", where=path, got=verdict.verdict, allowed=list(VERDICTS))
         return verdict

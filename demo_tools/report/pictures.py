@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_recorder.bag_reader import BagReader
+from demo_tools.replay.keepsakes import Frames
 from learned_arm import cdr
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
@@ -24,19 +24,6 @@ FILM_SPEED = 2.0
 _MOST_FILM_FRAMES = 150
 _LAST_FRAME_MS = 1200
 _STILL_QUALITY, _FILM_QUALITY = 82, 60
-
-
-@dataclass(frozen=True)
-class Frames:
-    """The pictures of one camera: header stamps, and RGB uint8 of shape (height, width, 3) each."""
-
-    stamps_ns: NDArray[np.int64]
-    pictures: list[NDArray[np.uint8]]
-
-    def at(self, stamp_ns: int) -> NDArray[np.uint8]:
-        """The newest picture at or before a time, the first one before that."""
-        index = int(np.searchsorted(self.stamps_ns, stamp_ns, side="right")) - 1
-        return self.pictures[max(index, 0)]
 
 
 def read_stills(folder: Path, contract: Contract) -> dict[str, list[str]]:

@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from demo_tools.replay.keepsakes import load_frames, load_traces
@@ -158,14 +157,7 @@ def _film(each: Replayed) -> str | None:
     film = []
     for before_ns in range(lasted_ns - lasted_ns % step_ns, -1, -step_ns):
         then = pictures.beside([recorded[name].at(end_then - before_ns) for name in names])
-        now = pictures.beside(
-            [
-                frames[name].pictures[
-                    max(int(np.searchsorted(frames[name].stamps_ns, end_now - before_ns, side="right")) - 1, 0)
-                ]
-                for name in names
-            ]
-        )
+        now = pictures.beside([frames[name].at(end_now - before_ns) for name in names])
         film.append(pictures.above(then, now))
     return pictures.animation_uri(film, round(step_ns / 1e6 / pictures.FILM_SPEED))
 

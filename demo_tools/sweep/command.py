@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from demo_tools.flow.progress import bar, console
-from demo_tools.sweep.designs import LabelDesign
+from demo_tools.sweep.designs import AS_SENT, LabelDesign
 from demo_tools.sweep.picture import draw
 from demo_tools.sweep.run import ERROR_SHARE, Row, contenders, sweep
 from learned_arm.canonical import hash_of
@@ -59,7 +59,8 @@ def run_sweep(folders: Sequence[Path], out: Path, workers: int, designs: Sequenc
     good = contenders(ordered)
     best = good[0] if good else None
     _save(out / FILE_NAME, made_from, {row.design: row for row in ordered}, best)
-    title = f"{episodes[0].task}: {len(episodes)} episodes under {len(ordered)} label designs"
+    compared = sum(design != AS_SENT for design in designs)
+    title = f"{episodes[0].task}: {len(episodes)} episodes under {compared} label designs"
     draw(ordered, best, title, out / PICTURE_NAME)
     console.print(_table(ordered, best, title))
     if best is None:

@@ -118,7 +118,6 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
         sys.setswitchinterval(_SWITCH_S)
         while not stopping and rclpy.ok() and not getattr(node, "finished", False):
             executor.spin_once(timeout_sec=_POLL_S)
-        return int(getattr(node, "exit_status", 0))
     except LearnedArmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -129,3 +128,5 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
                 close()
             node.destroy_node()
         rclpy.try_shutdown()
+    # What was cut off while it worked says so only once it is closed.
+    return int(getattr(node, "exit_status", 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ import pytest
 from sensor_msgs.msg import Image, JointState
 
 from demo_tools.flow import lead, stages
-from demo_tools.flow.operator import Operator
+from demo_tools.flow.operator import Operator, RefusedError
 from demo_tools.flow.run_folder import RunFolder
+from demo_tools.flow.stack import NODES
 from demo_tools.flow.workers import run_jobs
 from demo_tools.replay.many import Job, ManyReplays, summary
-from demo_tools.replay.verdict import Verdict
+from demo_tools.replay.player import Manner
+from demo_tools.replay.verdict import EXIT_STATUS, Verdict
 from learned_arm.contract import Contract, load_contract
 
 pytestmark = pytest.mark.ros
@@ -31,6 +35,10 @@ def with_command(command: dict[str, Any]) -> Contract:
     value = load_contract("pick_cube").canonical()
     value["robot"]["groups"]["arm"]["command"] = command
     return Contract.from_canonical(value)
+
+
+def judged_by(contract: Contract, judge: str) -> Contract:
+    return Contract.from_canonical({**contract.canonical(), "success": {"judge": judge}})
 
 
 # The flywheel replays on the shipped arm, which has a forward_position controller.
@@ -113,6 +121,108 @@ def test_the_arm_waits_until_somebody_says_that_the_table_is_as_it_was(
     assert status["verdict"] == "passed", status
     height, width = contract.cameras["front"].size
     assert (pictures[0].height, pictures[0].width) == (height, 2 * width)
+
+
+def test_what_is_set_while_one_is_played_is_for_the_next(shown: tuple[Contract, Path], tmp_path: Path) -> None:
+    contract, episode = shown
+
+    def act(operator: Operator, job: Job) -> dict[str, str]:
+        operator.trigger(lead.REPLAY, "start", {"episode": str(job.episode), "verdict_folder": str(job.into)})
+        operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "playing", 30.0, "the replay to begin")
+        later = {"stream": "sent", "verdict_folder": str(tmp_path / "later"), "episode": "nowhere", "overlay": True}
+        with pytest.raises(RefusedError, match="busy"):
+            operator.trigger(lead.REPLAY, "start", later)
+        operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "done", 60.0, "the replay to end")
+        return operator.statuses[lead.REPLAY]
+
+    nodes = stages.simulated_nodes(contract, tmp_path, "replay_node", replay_node={"preflight": False})
+    job = Job(episode, 0, tmp_path / "now")
+    (status,) = run_jobs([job], act, nodes, tmp_path / "logs")
+    said = Verdict.load(job.into)
+    assert said is not None and said.verdict == status["verdict"] == "passed" and said.labels["stream"] == "labels"
+    assert status["episode"] == str(episode) and not (tmp_path / "later").exists()
+
+
+@pytest.mark.parametrize(("word", "verdict"), [("success", "passed"), ("failure", "failed")])
+def test_a_person_may_be_the_judge(shown: tuple[Contract, Path], tmp_path: Path, word: str, verdict: str) -> None:
+    recorded, episode = shown
+    contract = judged_by(recorded, "operator")
+
+    def act(operator: Operator, job: Job) -> dict[str, str]:
+        operator.trigger(lead.REPLAY, "start", {"episode": str(job.episode), "verdict_folder": str(job.into)})
+        with pytest.raises(RefusedError, match="nobody was asked"):
+            operator.trigger(lead.REPLAY, word)
+        operator.wait(lambda: "asks" in operator.statuses[lead.REPLAY], 60.0, "to be asked")
+        assert operator.statuses[lead.ARM]["holder"] == "replay"
+        operator.trigger(lead.REPLAY, word)
+        operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "done", 10.0, "the replay to end")
+        return operator.statuses[lead.REPLAY]
+
+    own = {"contract": str(tmp_path / stages.CONTRACT_FILE)}
+    nodes = stages.simulated_nodes(contract, tmp_path, "replay_node", replay_node=own)
+    (status,) = run_jobs([Job(episode, 0, tmp_path / "v")], act, nodes, tmp_path / "logs")
+    assert status["verdict"] == verdict, status
+
+
+def test_the_goal_image_tells_what_solves_the_task_from_what_does_not(
+    shown: tuple[Contract, Path], tmp_path: Path
+) -> None:
+    """Calibrated on the session: the demonstration, and a replay of it that came too late for the cube."""
+    recorded, episode = shown
+
+    def show_a_failure(operator: Operator, job: Job) -> Path:
+        operator.trigger(lead.REPLAY, "start", {"episode": str(job.episode), "verdict_folder": str(job.into)})
+        # While somebody is asked, the arm is where the episode began: that is where this one begins too.
+        operator.wait(lambda: "alike" in operator.statuses[lead.REPLAY].get("confirm", ""), 30.0, "an overlay")
+        operator.trigger(lead.RECORDER, "start", patience_s=10.0)
+        operator.trigger(lead.REPLAY, "confirm")
+        operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "done", 60.0, "the replay to end")
+        operator.trigger(lead.RECORDER, "failure", {"reason": "too late"})
+        operator.wait(lambda: operator.statuses[lead.RECORDER].get("state") == "idle", 30.0, "the episode to close")
+        return Path(operator.statuses[lead.RECORDER]["episode"])
+
+    own = {
+        "recorder_node": {"root": str(tmp_path / "session")},
+        "replay_node": {"use_sim_time": True, "shift_ticks": 5, "overlay": True},
+    }
+    nodes = stages.simulated_nodes(recorded, tmp_path, "recorder_node", "replay_node", **own)
+    job = Job(episode, 0, tmp_path / "late")
+    (failure,) = run_jobs([job], show_a_failure, nodes, tmp_path / "logs/record")
+    success = Path(shutil.copytree(episode, failure.parent / episode.name))
+    contract = judged_by(recorded, "goal_image")
+    for name, manner, words in (
+        ("as_labelled", Manner(), ("passed", "passed")),
+        # So late that the arm is away before the jaws have closed.
+        ("late", Manner(shift_ticks=6), ("failed", "passed")),
+    ):
+        jobs = [Job(folder, 0, tmp_path / name / folder.name) for folder in (success, failure)]
+        logs = tmp_path / f"logs/{name}"
+        results = stages.replay_simulated(contract, jobs, 1, ignore, relabelled=True, manner=manner, logs=logs)
+        said = [Verdict.load(job.into) for job in jobs]
+        assert all(each is not None and each.judgement["judge"] == "goal_image" for each in said)
+        assert tuple(each["verdict"] for each in results) == words, [each and each.judgement for each in said]
+
+
+def test_a_replay_that_is_stopped_says_so(
+    shown: tuple[Contract, Path], tmp_path: Path, spawn: Any, ros_domain_id: int
+) -> None:
+    contract, episode = shown
+    nodes = stages.simulated_nodes(contract, tmp_path, "replay_node")
+    own = {"episode": episode, "verdict_folder": tmp_path / "v", "exit_when_done": True, "preflight": False}
+    started = [
+        spawn.node(NODES[name], **values, **(own if name == "replay_node" else {})) for name, values in nodes.items()
+    ]
+    with Operator(ros_domain_id, lambda: None) as operator:
+        lead.meet(operator, lead.REPLAY)
+        operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "playing", 30.0, "the replay to begin")
+        # Without this process the replay is the only one that the simulation waits for.
+        pass_ticks(operator, 10)
+    replay = started[-1]
+    replay.popen.send_signal(signal.SIGINT)
+    assert replay.wait() == EXIT_STATUS["aborted"]
+    said = Verdict.load(tmp_path / "v")
+    assert said is not None and (said.verdict, said.reason) == ("aborted", "replay_node was stopped")
+    assert said.tracking["ticks"] > 0
 
 
 def pass_ticks(operator: Operator, count: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,11 +17,12 @@ from demo_tools.direct.arm import DirectArm
 from demo_tools.direct.demonstrate import demonstrate
 from demo_tools.replay.golden import Waiver
 from demo_tools.replay.many import drawn
-from demo_tools.replay.verdict import Verdict
+from demo_tools.replay.verdict import FILE_NAME, Verdict
 from demo_tools.statistics import clopper_pearson_interval
 from learned_arm.contract import Contract, load_contract
 from learned_arm.episode import Episode, save_episode
 from learned_arm.errors import LearnedArmError
+from learned_arm.sealed import write_sealed
 
 OLD = "0" * 64
 
@@ -87,9 +90,34 @@ def test_what_failed_stays_out_and_lowers_what_the_sample_proves(
 ) -> None:
     folders = session(tmp_path, episode, *["passed"] * 59, "failed", "refused", *[""] * 40)
     found = admit(folders, contract, Gate(accept_sampled=0.9))
-    assert (found.sampling["replayed"], found.sampling["passed"]) == (60, 59)
+    # What was refused might have failed: left out, it would make the sample better than it is.
+    assert (found.sampling["replayed"], found.sampling["passed"]) == (61, 59)
     assert len(found.accepted) == 99 and len(found.refused) == 2
     assert all(each.reason.startswith("replay ") for each in found.refused)
+
+
+def test_a_copy_is_no_second_witness(tmp_path: Path, episode: Episode, contract: Contract) -> None:
+    (first, _) = session(tmp_path / "made", episode, "passed", "")
+    copies = [Path(shutil.copytree(first, tmp_path / f"copy{number}")) for number in range(30)]
+    unseen = session(tmp_path / "unseen", replace(episode, notes="another"), "", "")[1:]
+    found = admit([first, *copies, *unseen], contract, Gate(accept_sampled=0.5))
+    assert (found.sampling["replayed"], found.sampling["accepted"]) == (1, 0)
+    assert len(found.accepted) == 1
+
+
+@pytest.mark.parametrize("how", [{"dtype": "float16"}, {"hold": True}, {"shift_ticks": -1}, {"stream": "sent"}])
+def test_labels_played_otherwise_than_they_are_learned_prove_nothing(
+    tmp_path: Path, episode: Episode, contract: Contract, how: dict[str, Any]
+) -> None:
+    learned = {"stream": "labels", "dtype": "float32", "hold": False, "shift_ticks": 0}
+    folder, unseen = session(tmp_path, episode, "passed", "")
+    said = Verdict.load(folder)
+    assert said is not None
+    for labels, accepted in ((learned, 1), ({**learned, **how}, 0)):
+        # A file of that name is what the gate reads, whatever is in it.
+        write_sealed(folder / FILE_NAME, "replay", asdict(replace(said, labels=labels)))
+        assert len(admit([folder], contract, Gate()).accepted) == accepted
+        assert admit([folder, unseen], contract, Gate(accept_sampled=0.04)).sampling["replayed"] == accepted
 
 
 def test_a_verdict_under_another_contract_is_no_part_of_the_sample(

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from demo_tools.replay.golden import Golden, Waiver, state_of, waived
+from demo_tools.replay.golden import Golden, Waiver, waived
 from demo_tools.replay.verdict import Verdict
 from learned_arm.durable import read_json, write_json
 from learned_arm.errors import LearnedArmError
 
 JOINTS = ("shoulder", "elbow")
+
+
+def state_of(contract_hash: str) -> dict[str, Any]:
+    return {"contract_hash": contract_hash}
 
 
 def verdict(name: str, largest_rad: float = 0.01, word: str = "passed") -> Verdict:
@@ -53,6 +57,11 @@ def test_what_strays_fails_or_is_missing_is_named() -> None:
     assert baseline().strays([verdict("a", word="failed")]) == ["a: failed, it failed", "b: not replayed"]
 
 
+def test_a_joint_that_nothing_is_known_of_is_named() -> None:
+    silent = Verdict("passed", "", "c", "a", "success", tracking={"joints": {}})
+    assert baseline().strays([silent, verdict("b")]) == [f"a: nothing is known of {joint}" for joint in JOINTS]
+
+
 def test_a_waiver_links_two_states_and_cannot_be_altered(tmp_path: Path) -> None:
     made = Waiver(state_of("old"), state_of("new"), baseline().hash, ("a", "b"))
     path = made.save(tmp_path)
@@ -64,5 +73,5 @@ def test_a_waiver_links_two_states_and_cannot_be_altered(tmp_path: Path) -> None
     with pytest.raises(LearnedArmError, match="altered"):
         Waiver.load(path)
     write_json(path, {"waiver": 1})
-    with pytest.raises(LearnedArmError, match="no waiver"):
+    with pytest.raises(LearnedArmError, match="kind waiver"):
         Waiver.load(path)

@@ -90,6 +90,17 @@ def test_a_last_image_with_the_object_passes_and_one_without_fails() -> None:
             assert judge.judge().success is held
 
 
+def test_the_end_of_a_failure_is_nothing_to_aim_at() -> None:
+    solved, unsolved = ([picture(seed, there) for seed in range(6)] for there in (True, False))
+    look = Look(solved, unsolved)
+    for seed in range(6):
+        judge = GoalImageJudge(look, None)
+        judge.observe(picture(50 + seed, False))
+        assert not judge.judge().success
+        judge.observe(picture(50 + seed, True))
+        assert judge.judge().success
+
+
 def test_a_goal_image_needs_successes_and_failures() -> None:
     with pytest.raises(LearnedArmError, match="cannot be calibrated"):
         Look([picture(1, True)], [])

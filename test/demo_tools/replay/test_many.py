@@ -56,6 +56,13 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(folders: list[Path], tmp_pa
         many.left()
 
 
+def test_what_was_refused_or_aborted_is_done_again(folders: list[Path], tmp_path: Path) -> None:
+    words = dict(zip(ManyReplays(folders, tmp_path).left(), ("passed", "failed", "refused", "aborted"), strict=True))
+    for job, word in words.items():
+        verdict(word, identity(job.episode)).save(job.into)
+    assert {words[job] for job in ManyReplays(folders, tmp_path).left()} == {"refused", "aborted"}
+
+
 def test_a_summary_has_intervals_and_groups_what_failed_by_its_cause(folders: list[Path]) -> None:
     late = verdict("failed", cause=Cause.LATENCY)
     found = summary(

@@ -153,3 +153,47 @@ def test_a_stream_that_fails_before_playing_refuses_and_after_it_fails(contract:
     during.fail("no joint state")
     assert before.outcome == ("refused", "no joint state")
     assert during.outcome == ("failed", "no joint state")
+
+
+def with_judge(contract: Contract, judge: str) -> Contract:
+    value = contract.canonical()
+    value["success"] = {"judge": judge}
+    return Contract.from_canonical(value)
+
+
+@pytest.mark.parametrize(("word", "verdict"), [(True, "passed"), (False, "failed")])
+def test_a_person_says_how_it_ended_and_meanwhile_the_arm_holds(contract: Contract, word: bool, verdict: str) -> None:
+    asked = with_judge(contract, "operator")
+    ticks = motion(asked)
+    playback = Playback(episode(asked), ticks, tolerance_rad=0.05, speed_scale=0.25, move=False)
+    arm = PerfectArm(asked, ticks.measured[0])
+    for count in range(200):
+        assert not playback.asks or count > COUNT
+        tick_ns = START_NS + count * arm.period_ns
+        arm.follow(tick_ns, playback.step(tick_ns, 0, arm.measured_rad))
+    assert playback.asks
+    np.testing.assert_allclose(arm.measured_rad, ticks.targets[-1], atol=1e-6)
+    playback.say(word)
+    run(playback, arm)
+    outcome = playback.outcome
+    assert outcome is not None and outcome[0] == verdict
+    said = playback.verdict(*outcome)
+    assert said.judgement == {"judge": "operator", "said": "success" if word else "failure"}
+
+
+@pytest.mark.parametrize(("pushed_rad", "outcome"), [(0.0, None), (0.06, "refused")])
+def test_an_arm_that_was_pushed_while_somebody_looked_plays_nothing(
+    contract: Contract, pushed_rad: float, outcome: str | None
+) -> None:
+    ticks = motion(contract)
+    playback = Playback(episode(contract), ticks, tolerance_rad=0.05, speed_scale=0.25, move=False, confirm=True)
+    here = np.array(ticks.measured[0])
+    for count in range(2 * SETTLE_TICKS):
+        playback.step(START_NS + count * contract.period_ns, 0, here)
+    assert playback.waits
+    playback.confirm()
+    pushed = here.copy()
+    pushed[1] += pushed_rad
+    timeline = playback.step(START_NS + 2 * SETTLE_TICKS * contract.period_ns, 0, pushed)
+    assert (None if playback.outcome is None else playback.outcome[0]) == outcome
+    assert (timeline is None) is (outcome is not None) and playback.played is (outcome is None)

@@ -29,7 +29,7 @@ def test_an_altered_verdict_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "recorded_outcome": "failure"}))
-    with pytest.raises(LearnedArmError, match="verdict was altered"):
+    with pytest.raises(LearnedArmError, match="was altered"):
         Verdict.load(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
@@ -103,6 +104,36 @@ def test_keepsakes_come_back_as_they_were(replayed: list[Replayed], finished_run
     frames = load_frames(replayed[0].into)
     assert set(frames) == set(finished_run.contract.cameras)
     assert all((np.diff(each.stamps_ns) > 0).all() and len(each.pictures) > 5 for each in frames.values())
+
+
+def test_a_broken_image_costs_no_other(finished_run: Any, tmp_path: Path) -> None:
+    contract = finished_run.contract
+    topics = {camera.topic: name for name, camera in contract.cameras.items()}
+    seen = [(topics[each.topic], each.data) for each in BagReader(finished_run.demonstrations[0]).messages(topics)]
+    keeper, whole = FrameKeeper(contract), FrameKeeper(contract)
+    for camera, raw in seen:
+        whole.see(camera, raw)
+        for broken in (raw[:10], raw[: len(raw) // 2]):
+            # Between two kept ones it is not looked at; the last one is, and is passed over.
+            with contextlib.suppress(LearnedArmError):
+                keeper.see(camera, broken)
+        keeper.see(camera, raw)
+    for name, each in (("broken", keeper), ("whole", whole)):
+        (tmp_path / name).mkdir()
+        each.save(tmp_path / name)
+    kept, wanted = load_frames(tmp_path / "broken"), load_frames(tmp_path / "whole")
+    assert set(kept) == set(wanted) == set(contract.cameras)
+    for name, frames in wanted.items():
+        assert np.array_equal(kept[name].stamps_ns, frames.stamps_ns)
+        assert all(map(np.array_equal, kept[name].pictures, frames.pictures))
+
+
+def test_a_camera_that_shows_nothing_but_broken_images_leaves_nothing(finished_run: Any, tmp_path: Path) -> None:
+    keeper = FrameKeeper(finished_run.contract)
+    with pytest.raises(LearnedArmError):
+        keeper.see("front", b"no image")
+    keeper.save(tmp_path)
+    assert keeper.last() is None and load_frames(tmp_path) == {} and list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_keepsake_is_an_error_on_the_page_and_not_its_end(replayed: list[Replayed], tmp_path: Path) -> None:
