@@ -293,6 +293,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 @pytest.mark.ros
+@pytest.mark.lock_step
 @pytest.mark.slow
 def test_the_tutorial_ends_in_a_policy_that_was_evaluated(shell: Shell) -> None:
     run = shell.folder / "runs/first"
@@ -309,6 +310,7 @@ RUNS = [block for block in of("bash", tutorial=False) if not all(parsed_only(eac
 
 
 @pytest.mark.ros
+@pytest.mark.lock_step
 @pytest.mark.slow
 @pytest.mark.parametrize("block", RUNS, ids=str)
 def test_commands_run(block: Block, shell: Shell) -> None:
@@ -316,6 +318,7 @@ def test_commands_run(block: Block, shell: Shell) -> None:
 
 
 @pytest.mark.ros
+@pytest.mark.lock_step
 @pytest.mark.slow
 @pytest.mark.parametrize("block", [each for each in of("python") if each.file_name is None], ids=str)
 def test_python_runs(block: Block, shell: Shell) -> None:
@@ -323,6 +326,7 @@ def test_python_runs(block: Block, shell: Shell) -> None:
 
 
 @pytest.mark.ros
+@pytest.mark.lock_step
 @pytest.mark.parametrize("block", [each for each in of("python") if each.file_name is not None], ids=str)
 def test_a_source_of_ones_own_moves_the_arm(block: Block, spawn: Any, tmp_path: Path) -> None:
     from demo_tools.flow.operator import Operator

@@ -21,7 +21,7 @@ from demo_tools.replay.player import Manner
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
 from learned_arm.contract import Contract, load_contract
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.lock_step]
 TRAJECTORY = {"adapter": "joint_trajectory", "topic": "/joint_trajectory_controller/joint_trajectory"}
 # Ticks of the contract after the start was accepted; the first are before anything is played.
 MOMENTS = (0, 4, 12, 30, 60)
