@@ -22,6 +22,7 @@ setup(
         (f"share/{package_name}/launch", sorted(glob("launch/*.launch.py"))),
         (f"share/{package_name}/config", sorted(glob("learned_arm/config/*.xml") + glob("learned_arm/config/*.yaml"))),
         (f"share/{package_name}/config/robots", sorted(glob("learned_arm/config/robots/*.yaml"))),
+        (f"share/{package_name}/config/controllers", sorted(glob("learned_arm/config/controllers/*.yaml"))),
         (f"share/{package_name}/config/contracts", sorted(glob("learned_arm/config/contracts/*.yaml"))),
     ],
     install_requires=["setuptools"],

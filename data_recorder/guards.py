@@ -48,7 +48,7 @@ class IdleGuard:
 
     def __init__(self, robot: Robot, warn_s: float, end_s: float) -> None:
         self._joints = {joint: index for index, joint in enumerate(robot.joints)}
-        self._topics = frozenset(source.topic for source in robot.joint_states)
+        self._sources = {source.topic: source for source in robot.joint_states}
         self._position: NDArray[np.float64] = np.full(robot.dof, np.nan)
         self._watch = IdleWatch(thresholds_rad_s(robot.limit("position_rad")))
         self._warn_s, self._end_s = warn_s, end_s
@@ -58,7 +58,7 @@ class IdleGuard:
     @property
     def topics(self) -> frozenset[str]:
         """Topics that it looks at."""
-        return self._topics
+        return frozenset(self._sources)
 
     def begin(self, now_ns: int) -> None:
         """An episode starts: what was before does not count."""
@@ -74,7 +74,8 @@ class IdleGuard:
             state = cdr.read_joint_state(data)
         except LearnedArmError:
             return
-        for joint, position in zip(state.names, state.position.tolist(), strict=False):
+        names = self._sources[topic].ours(state.names)
+        for joint, position in zip(names, state.position.tolist(), strict=False):
             if joint in self._joints:
                 self._position[self._joints[joint]] = position
         self._looked_ns[topic] = stamp_ns

@@ -32,14 +32,14 @@ class InitialStateCapture:
 
     def __init__(self, contract: Contract) -> None:
         self._joints = contract.robot.joints
-        self._topics = frozenset(source.topic for source in contract.robot.joint_states)
+        self._sources = {source.topic: source for source in contract.robot.joint_states}
         self._cameras = {camera.topic: name for name, camera in contract.cameras.items()}
         self._positions: dict[str, float] = {}
         self._sim_state: tuple[float, ...] | None = None
         self._raw_images: dict[str, bytes] = {}
         self._saved: dict[str, str] = {}
         self._stamp_ns = 0
-        self.wanted: frozenset[str] = self._topics | {SIM_STATE} | set(self._cameras)
+        self.wanted: frozenset[str] = frozenset(self._sources) | {SIM_STATE} | set(self._cameras)
 
     @property
     def complete(self) -> bool:
@@ -63,18 +63,19 @@ class InitialStateCapture:
 
     def _add_state(self, topic: str, data: bytes) -> None:
         if self.complete:
-            self.wanted -= self._topics | {SIM_STATE}
+            self.wanted -= frozenset(self._sources) | {SIM_STATE}
         if self.complete or len(data) > _LARGEST_BYTES:
             return
         try:
             if topic == SIM_STATE:
                 values = cdr.read_float64_array(data)
                 self._sim_state = tuple(values.tolist()) if np.isfinite(values).all() else None
-            elif topic in self._topics:
+            elif topic in self._sources:
                 state = cdr.read_joint_state(data)
                 if len(state.names) != len(state.position):
                     return
-                for joint, position in zip(state.names, state.position.tolist(), strict=True):
+                names = self._sources[topic].ours(state.names)
+                for joint, position in zip(names, state.position.tolist(), strict=True):
                     if joint in self._joints and np.isfinite(position):
                         self._positions.setdefault(joint, position)
                         self._stamp_ns = state.stamp_ns

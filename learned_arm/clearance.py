@@ -168,20 +168,22 @@ def segment_distance(
 ) -> NDArray[np.float64]:
     """Distance between the segments a-b and c-d; points of shape (..., 3), distances of shape (...).
 
-    Source: Ericson, "Real-Time Collision Detection", section 5.1.9: the nearest points of the two lines, clamped to the
-    segments one after the other.
+    Off by at most 1e-7 of the longer one, where they are all but parallel. Source: Ericson, "Real-Time Collision
+    Detection", section 5.1.9: the nearest points of the two lines, clamped to the segments one after the other.
     """
     u, v, w = b - a, d - c, a - c
     uu, vv, uv = (u * u).sum(-1), (v * v).sum(-1), (u * v).sum(-1)
     uw, vw = (u * w).sum(-1), (v * w).sum(-1)
-    tiny = 1e-15
+    # A segment shorter than a picometre is a point; lines that part by less than 3e-8 rad are parallel.
+    tiny = 1e-24
     across = uu * vv - uv * uv
-    s = np.where(across > tiny, np.clip((uv * vw - uw * vv) / np.maximum(across, tiny), 0.0, 1.0), 0.0)
+    crossing = across > np.maximum(1e-15 * uu * vv, tiny * tiny)
+    s = np.where(crossing, np.clip((uv * vw - uw * vv) / np.where(crossing, across, 1.0), 0.0, 1.0), 0.0)
     t = np.where(vv > tiny, (uv * s + vw) / np.maximum(vv, tiny), 0.0)
     clamped = np.clip(t, 0.0, 1.0)
     # With t clamped, the nearest point of the first segment is sought anew; a point has none to seek.
     again = np.where(uu > tiny, np.clip((clamped * uv - uw) / np.maximum(uu, tiny), 0.0, 1.0), 0.0)
-    s = np.where((t == clamped) & (across > tiny), s, again)
+    s = np.where((t == clamped) & crossing, s, again)
     return np.linalg.norm(w + s[..., None] * u - clamped[..., None] * v, axis=-1)
 
 

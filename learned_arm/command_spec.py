@@ -13,9 +13,11 @@ from typing import Any
 from learned_arm import checked
 from learned_arm.errors import LearnedArmError
 
-ON_TOPICS = ("forward_position", "forward_velocity", "joint_trajectory")
-ACTIONS = ("gripper_command", "parallel_gripper_command")
-ADAPTERS = (*ON_TOPICS, "in_vector", *ACTIONS)
+NAMED = ("joint_group_command", "joint_single_command")
+_STANDARD = ("forward_position", "forward_velocity", "joint_trajectory")
+ON_TOPICS = (*_STANDARD, *NAMED)
+ACTIONS = ("gripper_command", "parallel_gripper_command", "franka_gripper")
+ADAPTERS = (*_STANDARD, "in_vector", *ACTIONS, *NAMED)
 # A trajectory controller moves on to its point when the door falls silent: not longer than this.
 LONGEST_TIME_FROM_START_S = 0.5
 # Two periods bridge a late tick and still end soon.
@@ -26,6 +28,8 @@ _CORRECTION_RAD_S = 0.2
 _DEADBAND_SHARE = 0.01
 _GOAL_RATE_HZ = 10.0
 _FASTEST_GOAL_RATE_HZ = 50.0
+# The hand carries out one goal after another, and stops for each.
+_FRANKA_GOAL_RATE_HZ, _FRANKA_M_S = 2.0, 0.1
 _POSITIVE = checked.number(0.0, 1e6, open_low=True)
 
 
@@ -64,12 +68,28 @@ class GripperSettings:
         max_effort: Largest effort in the controller's unit, N or N m; None leaves it to the controller.
         deadband_rad: A target nearer than this to the last goal is no new goal while the stream moves.
         goal_rate_hz: Most goals a second.
+        speed_m_s: How fast the fingers go, where the action asks for it.
     """
 
     action: str
     max_effort: float | None
     deadband_rad: float
     goal_rate_hz: float
+    speed_m_s: float | None = None
+
+
+@dataclass(frozen=True)
+class NamedSettings:
+    """What a driver of Interbotix calls the joints that a message is for.
+
+    Attributes:
+        name: Of a group (`arm`) or of a joint (`gripper`).
+    """
+
+    name: str
+
+
+Settings = VelocitySettings | TrajectorySettings | GripperSettings | NamedSettings
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,7 @@ class CommandSpec:
     topic: str = ""
     joints: tuple[str, ...] = ()
     of: str = ""
-    settings: VelocitySettings | TrajectorySettings | GripperSettings | None = None
+    settings: Settings | None = None
 
     def canonical(self) -> dict[str, Any]:
         """The content as plain data, in the form of the YAML file, defaults written out."""
@@ -141,8 +161,10 @@ def parse_command(value: Any, where: str, stroke_rad: Sequence[tuple[float, floa
             raise LearnedArmError("a gripper's action moves one joint", where=where, got=len(stroke_rad), allowed="1")
         spec = CommandSpec(adapter, settings=_gripper(section, adapter, stroke_rad[0]))
     else:
-        topic = section.take("topic", checked.topic)
-        joints = section.take("joints", checked.list_of(checked.text), default=())
+        topic, several = section.take("topic", checked.topic), adapter != "joint_single_command"
+        if not several and len(stroke_rad) != 1:
+            raise LearnedArmError("a single command moves one joint", where=where, got=len(stroke_rad), allowed="1")
+        joints = section.take("joints", checked.list_of(checked.text), default=()) if several else ()
         spec = CommandSpec(adapter, topic, joints, settings=_settings(section, adapter, period_s))
     section.done()
     return spec
@@ -152,7 +174,7 @@ def _gripper(section: checked.Section, adapter: str, stroke_rad: tuple[float, fl
     low, high = stroke_rad
     action = section.take("action", checked.topic)
     # An effort of 0 means nothing at all to some drivers and no limit to others, so that it must be said.
-    effort = {} if adapter == "gripper_command" else {"default": None}
+    effort = {"default": None} if adapter == "parallel_gripper_command" else {}
     return GripperSettings(
         action=action,
         max_effort=section.take("max_effort", _POSITIVE, **effort),
@@ -160,12 +182,17 @@ def _gripper(section: checked.Section, adapter: str, stroke_rad: tuple[float, fl
             "deadband_rad", checked.number(0.0, (high - low) / 2), default=_DEADBAND_SHARE * (high - low)
         ),
         goal_rate_hz=section.take(
-            "goal_rate_hz", checked.number(0.0, _FASTEST_GOAL_RATE_HZ, open_low=True), default=_GOAL_RATE_HZ
+            "goal_rate_hz",
+            checked.number(0.0, _FASTEST_GOAL_RATE_HZ, open_low=True),
+            default=_FRANKA_GOAL_RATE_HZ if adapter == "franka_gripper" else _GOAL_RATE_HZ,
         ),
+        speed_m_s=section.take("speed_m_s", _POSITIVE, default=_FRANKA_M_S) if adapter == "franka_gripper" else None,
     )
 
 
-def _settings(section: checked.Section, adapter: str, period_s: float) -> VelocitySettings | TrajectorySettings | None:
+def _settings(section: checked.Section, adapter: str, period_s: float) -> Settings | None:
+    if adapter in NAMED:
+        return NamedSettings(section.take("name", checked.text))
     if adapter == "forward_velocity":
         return VelocitySettings(
             gain_per_s=section.take("gain_per_s", checked.number(0.0, _LARGEST_GAIN_PER_S), default=_GAIN_PER_S),
@@ -238,10 +265,10 @@ def timeout_warnings(robot_controllers: Sequence[Controller]) -> list[str]:
     found = []
     for each in robot_controllers:
         at = f"{', '.join(each.groups)} at {each.endpoint}"
-        if each.command.adapter == "forward_position":
+        if each.command.adapter in ("forward_position", *NAMED):
             found.append(
-                f"{at}: a forward_position controller has no timeout and holds the last command when this node dies; "
-                "a joint_trajectory controller ends with its short trajectory"
+                f"{at}: a {each.command.adapter} controller has no timeout and holds the last command when this node "
+                "dies; a joint_trajectory controller ends with its short trajectory"
             )
         elif each.command.adapter == "forward_velocity":
             found.append(

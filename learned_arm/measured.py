@@ -58,8 +58,9 @@ class MeasuredArm:
         stream = self._streams[topic]
         if now_ns is not None:
             stream.stamps.see(view.stamp_ns, now_ns)
-        order = self._order(stream, view.names)
-        positions = order.positions(view.names, view.position)
+        names = stream.spec.ours(view.names)
+        order = self._order(stream, names)
+        positions = order.positions(names, view.position)
         values = self._values.copy()
         values[[self._index[joint] for joint in order.joints]] = positions
         stream.order, stream.heard_ns, self._values = order, monotonic_ns, values

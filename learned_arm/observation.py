@@ -104,7 +104,7 @@ class ObservationBuilder:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self._streams = [f"{JOINTS}:{source.topic}" for source in contract.robot.joint_states]
+        self._streams = {f"{JOINTS}:{source.topic}": source for source in contract.robot.joint_states}
         self._order = JointOrder(contract.robot.joints)
         self._measured: tuple[AlignedTick, NDArray[np.float64]] | None = None
         self._decoded: dict[str, list[tuple[Sample, NDArray[np.uint8]]]] = {name: [] for name in contract.cameras}
@@ -156,9 +156,11 @@ class ObservationBuilder:
                     "positions do not match joint names", where=stream, got=len(view.position), allowed=len(view.names)
                 )
         if len(views) == 1:
-            measured = self._order.positions(views[0].names, views[0].position)
+            (source,) = self._streams.values()
+            measured = self._order.positions(source.ours(views[0].names), views[0].position)
         else:
-            names = tuple(name for view in views for name in view.names)
+            sources = zip(self._streams.values(), views, strict=True)
+            names = tuple(name for source, view in sources for name in source.ours(view.names))
             measured = self._order.positions(names, np.concatenate([view.position for view in views]))
         measured.flags.writeable = False
         self._measured = tick, measured

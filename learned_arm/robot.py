@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from learned_arm import checked
 from learned_arm.clearance import Clearance, ClearanceSpec, parse_clearance
 from learned_arm.command_spec import CommandSpec, Controller, controllers, parse_command, resolve_vectors
+from learned_arm.driver import Driver, MoveIt, parse_driver, parse_moveit
 from learned_arm.errors import LearnedArmError
 from learned_arm.kinematics import Kinematics, parse_kinematics
 
@@ -20,9 +21,14 @@ _ANGLE = checked.number(-1e3, 1e3)
 _POSITIVE = checked.number(0.0, 1e6, open_low=True)
 
 
+# Of a turning and of a sliding joint.
+UNITS = ("rad", "m")
+_RATES = ("velocity", "acceleration", "jerk", "step_from_measured")
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a joint group, one entry a joint.
+    """Limits of a joint group, one entry a joint; of a group whose unit is m (sliding joints), m for rad.
 
     Attributes:
         position_rad: Lowest and highest position.
@@ -43,20 +49,40 @@ class Limits:
 
 @dataclass(frozen=True)
 class JointGroup:
-    """Joints that are commanded and limited together."""
+    """Joints that are commanded and limited together.
+
+    Attributes:
+        name: Its name.
+        joints: Their names, in the order of every vector.
+        limits: Of each joint.
+        command: How they are commanded.
+        unit: Of their positions: `rad`, or `m` where they slide.
+    """
 
     name: str
     joints: tuple[str, ...]
     limits: Limits
     command: CommandSpec
+    unit: str = "rad"
 
 
 @dataclass(frozen=True)
 class JointStateSource:
-    """A topic with measured joint positions and the age past which it is stale."""
+    """A topic with measured joint positions.
+
+    Attributes:
+        topic: Its name.
+        max_age_s: Past which it is stale.
+        prefix: What our names of its joints have before the driver's: two arms of one kind call theirs alike.
+    """
 
     topic: str
     max_age_s: float
+    prefix: str = ""
+
+    def ours(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Our names of the driver's joints."""
+        return tuple(f"{self.prefix}{name}" for name in names) if self.prefix else names
 
 
 @dataclass(frozen=True)
@@ -68,8 +94,8 @@ class Robot:
     joint_states: tuple[JointStateSource, ...]
     groups: tuple[JointGroup, ...]
     home_rad: tuple[float, ...]
-    driver: dict[str, Any] | None
-    moveit: dict[str, Any] | None
+    driver: Driver | None
+    moveit: MoveIt | None
     kinematics: Kinematics | None = None
     clearance: ClearanceSpec | None = None
 
@@ -120,29 +146,34 @@ class Robot:
         """The content as plain data, in the form of the YAML file."""
         groups = {
             group.name: {
+                **({} if group.unit == "rad" else {"unit": group.unit}),
                 "joints": list(group.joints),
-                "limits": _limits_as_data(group.limits),
+                "limits": _limits_as_data(group.limits, group.unit),
                 "command": group.command.canonical(),
             }
             for group in self.groups
         }
-        home = {group.name: list(self.home_rad[self.slices[group.name]]) for group in self.groups}
         canonical: dict[str, Any] = {
             "robot": self.name,
             "control_rate_hz": self.control_rate_hz,
-            "joint_states": [{"topic": each.topic, "max_age_s": each.max_age_s} for each in self.joint_states],
+            "joint_states": [
+                {"topic": each.topic, "max_age_s": each.max_age_s, **({"prefix": each.prefix} if each.prefix else {})}
+                for each in self.joint_states
+            ],
             "group_order": [group.name for group in self.groups],
             "groups": groups,
-            "home_rad": home,
         }
+        for group in self.groups:
+            at = list(self.home_rad[self.slices[group.name]])
+            canonical.setdefault(f"home_{group.unit}", {})[group.name] = at
         if self.kinematics is not None:
             canonical["kinematics"] = self.kinematics.canonical()
         if self.clearance is not None:
             canonical["clearance"] = self.clearance.canonical()
         if self.driver is not None:
-            canonical["driver"] = self.driver
+            canonical["driver"] = self.driver.canonical()
         if self.moveit is not None:
-            canonical["moveit"] = self.moveit
+            canonical["moveit"] = self.moveit.canonical()
         return canonical
 
 
@@ -186,9 +217,10 @@ def parse_robot(value: Any, where: str) -> Robot:
         {group.name: group.joints for group in groups}, {group.name: group.command for group in groups}, section.where
     )
     groups = tuple(replace(group, command=commands[group.name]) for group in groups)
-    home = top.section("home_rad")
+    homes = {unit: top.section(f"home_{unit}") for unit in dict.fromkeys(group.unit for group in groups)}
     home_rad: list[float] = []
     for group in groups:
+        home = homes[group.unit]
         values = home.take(group.name, checked.list_of(_ANGLE))
         _same_length(values, group.joints, f"{home.where}.{group.name}")
         margins = group.limits.position_margin_rad or (0.0,) * len(values)
@@ -199,9 +231,10 @@ def parse_robot(value: Any, where: str) -> Robot:
                 allowed = f"[{low + margin}, {high - margin}]"
                 raise LearnedArmError(f"{joint} outside its limits", where=home.where, got=at, allowed=allowed)
         home_rad.extend(values)
-    home.done()
-    driver = top.take("driver", checked.free_mapping, default=None)
-    moveit = top.take("moveit", checked.free_mapping, default=None)
+    for home in homes.values():
+        home.done()
+    driver = top.take("driver", parse_driver, default=None)
+    moveit = top.take("moveit", parse_moveit, default=None)
     joints = [joint for group in groups for joint in group.joints]
     kinematics = top.take("kinematics", lambda given, place: parse_kinematics(given, place, joints), default=None)
     links = kinematics.links if kinematics is not None else ()
@@ -222,17 +255,20 @@ def _require_room_at_home(robot: Robot, where: str) -> None:
         raise LearnedArmError("home too close", where=f"{where}.home_rad", got=list(violated), allowed="room at home")
 
 
-def _limits_as_data(limits: Limits) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "position_rad": [list(pair) for pair in limits.position_rad],
-        "velocity_rad_s": list(limits.velocity_rad_s),
-        "acceleration_rad_s2": list(limits.acceleration_rad_s2),
-        "jerk_rad_s3": list(limits.jerk_rad_s3),
-        "step_from_measured_rad": list(limits.step_from_measured_rad),
-    }
+def _limits_as_data(limits: Limits, unit: str) -> dict[str, Any]:
+    keys = _limit_keys(unit)
+    found: dict[str, Any] = {keys["position"]: [list(pair) for pair in limits.position_rad]}
+    found |= {keys[each]: list(getattr(limits, _limit_keys("rad")[each])) for each in _RATES}
     if any(limits.position_margin_rad):
-        found["position_margin_rad"] = list(limits.position_margin_rad)
+        found[keys["position_margin"]] = list(limits.position_margin_rad)
     return found
+
+
+def _limit_keys(unit: str) -> dict[str, str]:
+    """Quantity to its key in a group of a unit."""
+    powers = {"velocity": "_s", "acceleration": "_s2", "jerk": "_s3"}
+    quantities = ("position", "position_margin", *_RATES)
+    return {each: f"{each}_{unit}{powers.get(each, '')}" for each in quantities}
 
 
 def _joint_state_source(value: Any, where: str) -> JointStateSource:
@@ -240,6 +276,7 @@ def _joint_state_source(value: Any, where: str) -> JointStateSource:
     source = JointStateSource(
         topic=section.take("topic", checked.topic),
         max_age_s=section.take("max_age_s", checked.number(0.0, 60.0, open_low=True)),
+        prefix=section.take("prefix", checked.text, default=""),
     )
     section.done()
     return source
@@ -247,26 +284,25 @@ def _joint_state_source(value: Any, where: str) -> JointStateSource:
 
 def _group(name: str, value: Any, where: str, period_s: float) -> JointGroup:
     section = checked.Section(value, where)
+    unit = section.take("unit", checked.choice(*UNITS), default="rad")
     joints = section.take("joints", checked.list_of(checked.text))
-    limits = section.section("limits")
-    position_rad = limits.take("position_rad", checked.list_of(_interval))
-    rates = {
-        key: limits.take(key, checked.list_of(_POSITIVE))
-        for key in ("velocity_rad_s", "acceleration_rad_s2", "jerk_rad_s3", "step_from_measured_rad")
-    }
-    margins = limits.take("position_margin_rad", checked.list_of(checked.number(0.0, 1e3)), default=())
+    limits, keys = section.section("limits"), _limit_keys(unit)
+    position = limits.take(keys["position"], checked.list_of(_interval))
+    rates = {each: limits.take(keys[each], checked.list_of(_POSITIVE)) for each in _RATES}
+    margins = limits.take(keys["position_margin"], checked.list_of(checked.number(0.0, 1e3)), default=())
     limits.done()
-    for key, values in {"position_rad": position_rad, **rates}.items():
-        _same_length(values, joints, f"{limits.where}.{key}")
+    for each, values in {"position": position, **rates}.items():
+        _same_length(values, joints, f"{limits.where}.{keys[each]}")
     if margins:
-        _same_length(margins, joints, f"{limits.where}.position_margin_rad")
-        for margin, (low, high) in zip(margins, position_rad, strict=True):
+        _same_length(margins, joints, f"{limits.where}.{keys['position_margin']}")
+        for margin, (low, high) in zip(margins, position, strict=True):
             if not 2 * margin < high - low:
                 allowed = f"less than half of [{low}, {high}]"
                 raise LearnedArmError("margins leave no room", where=limits.where, got=margin, allowed=allowed)
-    spec = section.take("command", lambda value, at: parse_command(value, at, position_rad, period_s))
+    spec = section.take("command", lambda value, at: parse_command(value, at, position, period_s))
     section.done()
-    return JointGroup(name, joints, Limits(position_rad=position_rad, **rates, position_margin_rad=margins), spec)
+    plain = {_limit_keys("rad")[each]: values for each, values in rates.items()}
+    return JointGroup(name, joints, Limits(position_rad=position, **plain, position_margin_rad=margins), spec, unit)
 
 
 def _interval(value: Any, where: str) -> tuple[float, float]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from typing import Any
 
 from action_msgs.msg import GoalStatus
-from rclpy.action import ActionClient
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
 
 from learned_arm.command_spec import Controller, GripperSettings
-from learned_arm.errors import LearnedArmError
 from learned_arm.gripper_goals import GripperGoals
+from learned_arm.ros.gripper_actions import make_action
 
-_TYPES = {"gripper_command": "GripperCommand", "parallel_gripper_command": "ParallelGripperCommand"}
 _POLL_S = 0.02
 # A request that got no answer for so long is given up, and the newest position asked for instead.
 _PATIENCE_NS = 1_000_000_000
@@ -33,24 +29,14 @@ class GripperSink:
     gripper shall stay, also after a stop; a goal that was reached, or stalled at an object, stays in force there.
 
     Raises:
-        LearnedArmError: control_msgs is not installed.
+        LearnedArmError: The package of the action's messages is not installed.
     """
 
     def __init__(self, node: Node, controller: Controller) -> None:
         settings = controller.command.settings
         assert isinstance(settings, GripperSettings)
-        self.group, self._joint, self._effort = controller.groups[0], controller.joints[0], settings.max_effort
-        try:
-            actions = importlib.import_module("control_msgs.action")
-        except ImportError as error:
-            raise LearnedArmError(
-                "control_msgs is not installed",
-                where=f"group {self.group}",
-                got=f"adapter {controller.command.adapter}",
-                allowed="install the package ros-jazzy-control-msgs",
-            ) from error
-        self._kind = getattr(actions, _TYPES[controller.command.adapter])
-        self._client = ActionClient(node, self._kind, settings.action)
+        self.group = controller.groups[0]
+        self._action = make_action(node, controller, settings)
         self._log = node.get_logger()
         self._goals, self._lock = GripperGoals(settings), threading.Lock()
         self._asked_ns: int | None = None
@@ -61,7 +47,7 @@ class GripperSink:
     def status(self) -> str:
         """What became of the goals, for a status."""
         counts = ", ".join(f"{count} {word}" for word, count in self._counts.items())
-        return counts if self._client.server_is_ready() else f"{counts}, no controller"
+        return counts if self._action.ready else f"{counts}, no controller"
 
     def see(self, position_rad: float) -> None:
         """Take the newest position of the safe stream."""
@@ -77,8 +63,8 @@ class GripperSink:
         """The process ends: what was asked for last is sent, and nothing after it."""
         with self._lock:
             position_rad = self._goals.last()
-        if position_rad is not None and self._client.server_is_ready():
-            self._client.send_goal_async(self._message(position_rad))
+        if position_rad is not None and self._action.ready:
+            self._action.ask(position_rad)
             time.sleep(_LAST_WORDS_S)
 
     def _poll(self) -> None:
@@ -87,24 +73,15 @@ class GripperSink:
             if now_ns - self._asked_ns < _PATIENCE_NS:
                 return
             self._refused("gave no answer", now_ns)
-        if not self._client.server_is_ready():
+        if not self._action.ready:
             return
         with self._lock:
             position_rad = self._goals.goal(now_ns)
         if position_rad is not None:
             self._asked_ns = now_ns
             self._counts["sent"] += 1
-            asked = self._client.send_goal_async(self._message(position_rad))
+            asked = self._action.ask(position_rad)
             asked.add_done_callback(lambda answer: self._on_answer(answer.result(), now_ns))
-
-    def _message(self, position_rad: float) -> Any:
-        goal = self._kind.Goal()
-        if isinstance(goal.command, JointState):
-            goal.command.name, goal.command.position = [self._joint], [position_rad]
-            goal.command.effort = [] if self._effort is None else [self._effort]
-        else:
-            goal.command.position, goal.command.max_effort = position_rad, self._effort
-        return goal
 
     def _on_answer(self, handle: Any, asked_ns: int) -> None:
         if self._asked_ns == asked_ns:
@@ -118,7 +95,7 @@ class GripperSink:
         # A goal that a newer one replaced ends as cancelled, which is as it should be.
         if response.status == GoalStatus.STATUS_ABORTED:
             self._counts["aborted"] += 1
-            why = "stalled" if response.result.stalled else "not reached"
+            why = self._action.why(response.result)
             self._log.info(f"{self.group}: the controller ended a goal: {why}", throttle_duration_sec=1.0)
 
     def _refused(self, what: str, now_ns: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import importlib
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,9 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from learned_arm.command_spec import ACTIONS, Controller, TrajectorySettings, VelocitySettings
+from learned_arm.command_spec import ACTIONS, NAMED, Controller, NamedSettings, TrajectorySettings, VelocitySettings
 from learned_arm.commander import Command
+from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 from learned_arm.ros import messages, qos
 from learned_arm.velocity_law import VelocityLaw
@@ -125,8 +127,43 @@ class TrajectorySink:
         """See `Sink`."""
 
 
+class NamedSink:
+    """joint_group_command and joint_single_command: the drivers of Interbotix; the newest position stays in force.
+
+    Raises:
+        LearnedArmError: interbotix_xs_msgs is not installed.
+    """
+
+    def __init__(self, node: Node, controller: Controller) -> None:
+        settings, self._group = controller.command.settings, controller.command.adapter == "joint_group_command"
+        assert isinstance(settings, NamedSettings)
+        try:
+            package = importlib.import_module("interbotix_xs_msgs.msg")
+        except ImportError as error:
+            raise LearnedArmError(
+                "interbotix_xs_msgs is not installed",
+                where=f"group {controller.groups[0]}",
+                got=f"adapter {controller.command.adapter}",
+                allowed="install interbotix_ros_core from source",
+            ) from error
+        kind = package.JointGroupCommand if self._group else package.JointSingleCommand
+        self._publisher = node.create_publisher(kind, controller.command.topic, qos.small())
+        self._message: Any = kind(name=settings.name)
+
+    def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
+        """See `Sink`."""
+        self._message.cmd = sent_rad.tolist() if self._group else float(sent_rad[0])
+        self._publisher.publish(self._message)
+
+    def rest(self) -> None:
+        """See `Sink`."""
+
+    def halt(self) -> None:
+        """See `Sink`."""
+
+
 class ActionSink:
-    """gripper_command and parallel_gripper_command: positions become goals at a rate of their own."""
+    """Grippers behind an action: positions become goals at a rate of their own."""
 
     def __init__(self, node: Node, controller: Controller) -> None:
         # Loaded only where it is wanted, because it needs a package that not every machine has.
@@ -156,7 +193,7 @@ class CommandSinks:
         lock_step: Whether the arm waits for every command.
 
     Raises:
-        LearnedArmError: A gripper's action needs a package that is not installed.
+        LearnedArmError: A controller's messages need a package that is not installed.
     """
 
     def __init__(self, node: Node, robot: Robot, *, lock_step: bool = False) -> None:
@@ -167,6 +204,8 @@ class CommandSinks:
     def _make(node: Node, robot: Robot, controller: Controller, lock_step: bool) -> Sink:
         if controller.command.adapter in ACTIONS:
             return ActionSink(node, controller)
+        if controller.command.adapter in NAMED:
+            return NamedSink(node, controller)
         if controller.command.adapter == "joint_trajectory":
             return TrajectorySink(node, controller)
         if controller.command.adapter == "forward_velocity":

@@ -324,21 +324,34 @@ def test_points_carry_their_time_the_joints_of_every_group_and_a_speed_where_it_
 
 BARRED = """
 import sys
-sys.modules["control_msgs"] = None
+sys.modules["{package}"] = None
 from arm_control.arm_node import main
 raise SystemExit(main())
 """
+CONTROL_MSGS = ("control_msgs", "the package ros-jazzy-control-msgs")
+NAMED = {"topic": "/arm/commands", "name": "gripper"}
+INTERBOTIX = ("interbotix_xs_msgs", "interbotix_ros_core from source")
 
 
-@pytest.mark.parametrize("adapter", ["gripper_command", "parallel_gripper_command"])
-def test_without_control_msgs_a_gripper_with_an_action_is_refused_in_one_line(
-    spawn: Any, write: Callable[..., Path], adapter: str
+@pytest.mark.parametrize(
+    ("adapter", "keys", "needs"),
+    [
+        ("gripper_command", {"action": ACTION, "max_effort": 20.0}, CONTROL_MSGS),
+        ("parallel_gripper_command", {"action": ACTION, "max_effort": 20.0}, CONTROL_MSGS),
+        ("franka_gripper", {"action": ACTION, "max_effort": 20.0}, ("franka_msgs", "franka_ros2 from source")),
+        ("joint_single_command", NAMED, INTERBOTIX),
+        ("joint_group_command", NAMED, INTERBOTIX),
+    ],
+)
+def test_without_its_messages_an_adapter_is_refused_in_one_line(
+    spawn: Any, write: Callable[..., Path], adapter: str, keys: dict[str, Any], needs: tuple[str, str]
 ) -> None:
-    path = write(gripper={"adapter": adapter, "action": ACTION, "max_effort": 20.0})
-    process = spawn(sys.executable, "-c", BARRED, "--ros-args", "-p", f"contract:={path}", name="arm_node")
+    path, (package, install) = write(gripper={"adapter": adapter, **keys}), needs
+    barred = BARRED.format(package=package)
+    process = spawn(sys.executable, "-c", barred, "--ros-args", "-p", f"contract:={path}", name="arm_node")
     assert process.wait() == 2, process.output()
-    words = f"error: group gripper: control_msgs is not installed; got adapter {adapter}; "
-    assert process.output().splitlines() == [f"{words}allowed: install the package ros-jazzy-control-msgs"]
+    words = f"error: group gripper: {package} is not installed; got adapter {adapter}; allowed: install {install}"
+    assert process.output().splitlines() == [words]
 
 
 class Gripper:

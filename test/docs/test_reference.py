@@ -20,8 +20,17 @@ from demo_tools.dataset.lerobot_v3 import _features
 from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
 from demo_tools.flow.stack import NODES
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
-from learned_arm.command_spec import ACTIONS, ADAPTERS, GripperSettings, TrajectorySettings, VelocitySettings
+from learned_arm.command_spec import (
+    ACTIONS,
+    ADAPTERS,
+    NAMED,
+    GripperSettings,
+    NamedSettings,
+    TrajectorySettings,
+    VelocitySettings,
+)
 from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, load_contract
+from learned_arm.driver import Driver, Launched, MoveIt
 from learned_arm.episode import EPISODE_VERSION, Episode, InitialState, Stream
 from learned_arm.lineage import Statement
 from learned_arm.provenance import snapshot
@@ -230,19 +239,28 @@ def test_robot_file() -> None:
     page, robot = section("### Robot file"), load_contract("pick_cube").robot.canonical()
     assert set(column(page, "key")) == {*robot, "driver", "moveit"}
     group = robot["groups"]["arm"]
-    assert column(page, "group key") == list(group)
+    assert column(page, "group key") == ["unit", *group]
     assert column(page, "limit") == [*group["limits"], "position_margin_rad"]
-    places = {f"{key}.{inner}" for key in ("kinematics", "clearance") for inner in robot[key]}
-    assert set(column(page, "place")) == places
+    assert set(column(page, "place")) == {f"{key}.{each}" for key in ("kinematics", "clearance") for each in robot[key]}
+    told = {f"driver.{each}" for each in (*names(Driver), *names(Launched))} | {
+        f"moveit.{each}" for each in names(MoveIt)
+    }
+    listed_places = {place for row in rows(page, "software") for place in re.findall(r"[\w.]+", row[0])}
+    assert listed_places == told - {"driver.real"}
+    assert all(f"`{path.stem}`" in page for path in (ROOT / "learned_arm/config/robots").glob("*.yaml"))
     listed = {row[0]: re.findall(r"\w+", row[3]) for row in rows(page, "adapter")}
     assert list(listed) == list(ADAPTERS)
     assert set(column(page, "command key")) == {key for keys in listed.values() for key in keys}
     settings = {
         "forward_velocity": VelocitySettings,
         "joint_trajectory": TrajectorySettings,
+        **dict.fromkeys(NAMED, NamedSettings),
         **dict.fromkeys(ACTIONS, GripperSettings),
     }
-    assert all(set(names(cls)) <= set(listed[adapter]) for adapter, cls in settings.items())
+    for adapter, cls in settings.items():
+        # Only the Franka Hand is told how fast to go.
+        known = set(names(cls)) - ({"speed_m_s"} if adapter != "franka_gripper" else set())
+        assert known <= set(listed[adapter]), adapter
 
 
 def test_contract_file() -> None:

@@ -42,6 +42,27 @@ SAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"action": ACTION, "deadband_rad": 0.008, "goal_rate_hz": 10.0},
         {"action": ACTION, "max_effort": 40.0, "deadband_rad": 0.02, "goal_rate_hz": 50.0},
     ),
+    "franka_gripper": (
+        {"action": "/franka_gripper", "max_effort": 30},
+        {
+            "action": "/franka_gripper",
+            "max_effort": 30.0,
+            "deadband_rad": 0.008,
+            "goal_rate_hz": 2.0,
+            "speed_m_s": 0.1,
+        },
+        {"action": "/franka_gripper", "max_effort": 30.0, "deadband_rad": 0.0, "goal_rate_hz": 1.0, "speed_m_s": 0.05},
+    ),
+    "joint_group_command": (
+        {"topic": TOPIC, "name": "arm"},
+        {"topic": TOPIC, "name": "arm"},
+        {"topic": TOPIC, "joints": JAW, "name": "arm"},
+    ),
+    "joint_single_command": (
+        {"topic": TOPIC, "name": "gripper"},
+        {"topic": TOPIC, "name": "gripper"},
+        {"topic": TOPIC, "name": "gripper"},
+    ),
 }
 
 
@@ -77,8 +98,6 @@ def test_the_plain_form_writes_defaults_out_and_comes_back_with_its_hash(adapter
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_a_key_that_is_none_of_the_adapter_is_named(adapter: str) -> None:
     for key in sorted({key for samples in SAMPLES.values() for key in samples[2]} - set(SAMPLES[adapter][2])):
-        if key == "max_effort" and adapter in ("gripper_command", "parallel_gripper_command"):
-            continue
         value = next(samples[2][key] for samples in SAMPLES.values() if key in samples[2])
         command = {"adapter": adapter, **SAMPLES[adapter][0], key: value}
         with pytest.raises(LearnedArmError, match=r"robot.yaml.groups.gripper.command: unknown key; got \['" + key):
@@ -104,6 +123,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("forward_position", {"joints": JAW * 2}, "joints: not every joint once"),
     ("in_vector", {"of": "leg"}, "command.of: no group with a vector; got leg; allowed: ['arm']"),
     ("in_vector", {"of": "gripper"}, "command.of: no group with a vector; got gripper; allowed: ['arm']"),
+    ("franka_gripper", {"speed_m_s": 0.0}, "speed_m_s: not a number in range; got 0.0"),
+    ("joint_group_command", {"joints": ["elbow_joint"]}, "joints: not every joint once; got ['elbow_joint']"),
+    ("joint_single_command", {"name": ""}, "command.name: "),
     ("gripper_command", {"max_effort": 0.0}, "max_effort: not a number in range; got 0.0; allowed: (0.0,"),
     ("gripper_command", {"max_effort": -5.0}, "max_effort: not a number in range; got -5.0"),
     ("gripper_command", {"max_effort": float("nan")}, "max_effort: not a number in range; got nan"),

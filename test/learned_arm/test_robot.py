@@ -21,6 +21,7 @@ from learned_arm.robot import load_robot, parse_robot
 SHIPPED = load_robot("ur5e_sim").canonical()
 ARM, GRIPPER = ("groups", "arm"), ("groups", "gripper")
 LIMITS = (*ARM, "limits")
+DRIVER = {"package": "a_driver", "launch": "a.launch.py", "install": "ros-jazzy-a-driver"}
 
 
 def put(*path_and_value: Any) -> Callable[[dict[str, Any]], None]:
@@ -128,8 +129,25 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], None], tuple[str, ...]]] = {
     "rate of a half": (put("control_rate_hz", 0.5), ("control_rate_hz: not an integer", "got 0.5")),
     "rate of true": (put("control_rate_hz", True), ("control_rate_hz: not an integer", "got True")),
     "name with a path": (put("robot", "../arm"), ("robot: not a name", "../arm")),
-    "driver with NaN": (put("driver", {"a": [math.nan]}), ("driver.a[0]: not plain data", "nan", "finite")),
-    "driver with a number as key": (put("driver", {"a": {1: 2}}), ("driver.a: key is not a text", "got 1")),
+    "driver without a package": (put("driver", {"launch": "a.launch.py"}), ("driver: missing key 'package'",)),
+    "driver with another key": (put("driver", {**DRIVER, "port": "1"}), ("driver: unknown key", "port")),
+    "driver with an argument that is no text": (
+        put("driver", {**DRIVER, "arguments": {"mock": True}}),
+        ("driver.arguments.mock", "True"),
+    ),
+    "driver with NaN": (put("driver", {**DRIVER, "arguments": {"a": math.nan}}), ("driver.arguments", "nan")),
+    "driver with a number as key": (put("driver", {**DRIVER, "arguments": {1: "2"}}), ("driver.arguments", "got 1")),
+    "controller on and off": (
+        put("driver", {**DRIVER, "controllers": {"activate": ["a"], "deactivate": ["a"]}}),
+        ("driver.controllers: controller named twice", "a"),
+    ),
+    "manager that is no node": (
+        put("driver", {**DRIVER, "controllers": {"manager": "controller_manager"}}),
+        ("driver.controllers.manager",),
+    ),
+    "MoveIt without a group": (put("moveit", {"package": "a"}), ("moveit: missing key 'group'",)),
+    "unit that is none": (put(*GRIPPER, "unit", "mm"), ("groups.gripper.unit", "mm", "rad")),
+    "metres in radians": (put(*GRIPPER, "unit", "m"), ("groups.gripper.limits: missing key 'position_m'",)),
 }
 
 
@@ -143,6 +161,43 @@ def test_every_bad_entry_is_one_line_that_says_what_where_got_and_allowed(name: 
     text = str(caught.value)
     assert "\n" not in text and text.startswith("robot.yaml")
     assert [word for word in words if word not in text] == [], text
+
+
+def test_a_mock_takes_over_what_it_does_not_say_otherwise() -> None:
+    real = {**DRIVER, "arguments": {"kind": "a", "hardware": "real"}, "address": "ip"}
+    for mock, package, launch, arguments in (
+        ({"arguments": {"hardware": "mock"}}, "a_driver", "a.launch.py", {"kind": "a", "hardware": "mock"}),
+        ({"launch": "b.launch.py"}, "a_driver", "b.launch.py", {}),
+        ({"package": "b", "arguments": {"x": "1"}}, "b", "a.launch.py", {"x": "1"}),
+    ):
+        robot = parse_robot({**SHIPPED, "driver": {**real, "mock": mock}}, "robot.yaml")
+        found = robot.driver
+        assert found is not None and found.mock is not None
+        assert (found.mock.package, found.mock.launch, found.mock.arguments) == (package, launch, arguments)
+        assert parse_robot(json.loads(canonical_json(robot.canonical())), "again") == robot
+
+
+def test_joints_that_slide_have_their_limits_in_metres() -> None:
+    robot = copy.deepcopy(SHIPPED)
+    robot["groups"]["gripper"] = {
+        "unit": "m",
+        "joints": ["finger"],
+        "limits": {
+            "position_m": [[0.0, 0.04]],
+            "position_margin_m": [0.001],
+            "velocity_m_s": [0.1],
+            "acceleration_m_s2": [1.0],
+            "jerk_m_s3": [50.0],
+            "step_from_measured_m": [0.04],
+        },
+        "command": robot["groups"]["gripper"]["command"],
+    }
+    robot["home_m"] = {"gripper": [0.02]}
+    del robot["home_rad"]["gripper"]
+    found = parse_robot(robot, "robot.yaml")
+    assert found.home_rad[-1] == 0.02 and found.limit("velocity_rad_s")[-1] == 0.1
+    assert found.canonical()["groups"]["gripper"]["limits"] == robot["groups"]["gripper"]["limits"]
+    assert parse_robot(json.loads(canonical_json(found.canonical())), "again") == found
 
 
 def test_the_canonical_form_gives_the_same_robot_and_hash() -> None:
