@@ -25,7 +25,7 @@ hypothesis.settings.register_profile("learned_arm", derandomize=True, deadline=N
 hypothesis.settings.load_profile("learned_arm")
 
 _LIMIT_S = 120.0
-# Tests without nodes or in lock-step run beside those that watch the clock and take what is left of the machine.
+# Tests without nodes run beside those with nodes and take what is left of the machine.
 _BESIDE_LIMIT_S = 600.0
 _PATIENCE_S = 5.0
 _SHOWN_CHARACTERS = 4000
@@ -52,10 +52,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(autouse=True)
 def _limit_of_time(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that takes longer than 120 s (600 s beside others), or than its marker `limit_s(seconds)` says."""
+    """Fail a test that takes longer than 120 s (600 s without nodes), or than its marker `limit_s(seconds)` says."""
     marker = request.node.get_closest_marker("limit_s")
-    watches = request.node.get_closest_marker("ros") and not request.node.get_closest_marker("lock_step")
-    usual_s = _LIMIT_S if watches else _BESIDE_LIMIT_S
+    usual_s = _LIMIT_S if request.node.get_closest_marker("ros") else _BESIDE_LIMIT_S
     limit_s = float(marker.args[0]) if marker else usual_s
 
     def too_long(_signal: int, _frame: object) -> None:

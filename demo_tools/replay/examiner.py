@@ -33,15 +33,18 @@ class Examiner:
         self._rules = load_rules()
         self._taken_s = 0.0
         self._live: dict[str, Any] | None = None
+        self._looked_again = False
 
     def begin(self) -> None:
         """Look at the robot, unless it was looked at a moment ago; from the executor."""
         if self._live is None or time.monotonic() - self._taken_s > _FRESH_S:
-            self._live = None
-            self._capture.begin(self._took)
+            self._looked_again = False
+            self._look()
 
     def compared_with(self, episode: Path, relabelled: bool) -> Preflight | None:
         """What the comparison with an episode comes to; None while the robot is being looked at.
+
+        What differs is looked at twice: a node that has just been discovered may not have told its name yet.
 
         Args:
             episode: Its folder.
@@ -55,11 +58,20 @@ class Examiner:
         except LearnedArmError as error:
             return Preflight(not_compared=str(error))
         same = {name: recorded[name] for name in _CONTRACT if relabelled and name in recorded}
-        return preflight(recorded, self._live | same, self._rules)
+        found = preflight(recorded, self._live | same, self._rules)
+        if (found.refuses or found.tests) and not self._looked_again:
+            self._looked_again = True
+            self._look()
+            return None
+        return found
 
     def close(self) -> None:
         """Look no more."""
         self._capture.close()
+
+    def _look(self) -> None:
+        self._live = None
+        self._capture.begin(self._took)
 
     def _took(self, snapshot: dict[str, Any]) -> None:
         self._taken_s, self._live = time.monotonic(), snapshot

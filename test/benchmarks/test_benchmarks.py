@@ -81,6 +81,7 @@ def test_lateness_by_stamps_needs_no_phase() -> None:
 
 @pytest.mark.ros
 @pytest.mark.slow
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("name", "arguments", "measured"),
     [

@@ -293,7 +293,6 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 @pytest.mark.ros
-@pytest.mark.lock_step
 @pytest.mark.slow
 def test_the_tutorial_ends_in_a_policy_that_was_evaluated(shell: Shell) -> None:
     run = shell.folder / "runs/first"
@@ -307,18 +306,24 @@ def test_the_tutorial_ends_in_a_policy_that_was_evaluated(shell: Shell) -> None:
 
 
 RUNS = [block for block in of("bash", tutorial=False) if not all(parsed_only(each) for each in block.commands)]
+# What takes a minute or more of two cores runs in the proofs; its parts have tests of their own.
+LONG = ("learned-arm sweep", "learned-arm golden", "--memory", "--times")
+
+
+def run_or_proved(block: Block) -> Any:
+    """A block as a parameter of a test, marked as a proof where it is long."""
+    is_long = any(word in block.text for word in LONG)
+    return pytest.param(block, marks=[pytest.mark.prove] if is_long else [], id=str(block))
 
 
 @pytest.mark.ros
-@pytest.mark.lock_step
 @pytest.mark.slow
-@pytest.mark.parametrize("block", RUNS, ids=str)
+@pytest.mark.parametrize("block", [run_or_proved(block) for block in RUNS])
 def test_commands_run(block: Block, shell: Shell) -> None:
     shell.run(block)
 
 
 @pytest.mark.ros
-@pytest.mark.lock_step
 @pytest.mark.slow
 @pytest.mark.parametrize("block", [each for each in of("python") if each.file_name is None], ids=str)
 def test_python_runs(block: Block, shell: Shell) -> None:
@@ -326,7 +331,6 @@ def test_python_runs(block: Block, shell: Shell) -> None:
 
 
 @pytest.mark.ros
-@pytest.mark.lock_step
 @pytest.mark.parametrize("block", [each for each in of("python") if each.file_name is not None], ids=str)
 def test_a_source_of_ones_own_moves_the_arm(block: Block, spawn: Any, tmp_path: Path) -> None:
     from demo_tools.flow.operator import Operator

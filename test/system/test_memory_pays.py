@@ -24,7 +24,7 @@ from learned_policy_node.chunking import TemporalEnsemble
 from learned_policy_node.loop import PolicyLoop
 from learned_policy_node.onnx_policy import OnnxPolicy
 
-pytestmark = [pytest.mark.ros, pytest.mark.lock_step]
+pytestmark = pytest.mark.ros
 
 MEMORY, CHANCE = 64, 1 / len(PADS)
 LIMIT_S = 6.0

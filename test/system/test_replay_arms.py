@@ -21,7 +21,7 @@ from demo_tools.replay.player import Manner
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
 from learned_arm.contract import Contract, load_contract
 
-pytestmark = [pytest.mark.ros, pytest.mark.lock_step]
+pytestmark = pytest.mark.ros
 TRAJECTORY = {"adapter": "joint_trajectory", "topic": "/joint_trajectory_controller/joint_trajectory"}
 # Ticks of the contract after the start was accepted; the first are before anything is played.
 MOMENTS = (0, 4, 12, 30, 60)
@@ -143,7 +143,9 @@ def test_what_is_set_while_one_is_played_is_for_the_next(shown: tuple[Contract, 
     assert status["episode"] == str(episode) and not (tmp_path / "later").exists()
 
 
-@pytest.mark.parametrize(("word", "verdict"), [("success", "passed"), ("failure", "failed")])
+@pytest.mark.parametrize(
+    ("word", "verdict"), [pytest.param("success", "passed", marks=pytest.mark.prove), ("failure", "failed")]
+)
 def test_a_person_may_be_the_judge(shown: tuple[Contract, Path], tmp_path: Path, word: str, verdict: str) -> None:
     recorded, episode = shown
     contract = judged_by(recorded, "operator")

@@ -9,7 +9,7 @@ import pytest
 
 from learned_arm.contract import Contract
 
-pytestmark = [pytest.mark.ros, pytest.mark.lock_step]
+pytestmark = pytest.mark.ros
 
 
 def test_an_episode_through_the_door(spawn: Any, ros_domain_id: int, pick: Contract) -> None:
