@@ -38,6 +38,7 @@ setup(
         "console_scripts": [
             "learned-arm = demo_tools.cli:main",
             "arm_node = arm_control.arm_node:main",
+            "switch_controllers = learned_arm.ros.switch_controllers:main",
             "policy_node = learned_policy_node.node:main",
             "recorder_node = data_recorder.node:main",
             "recorder_keys = data_recorder.keys:main",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,36 @@ from learned_arm.ros.transport import PROFILE_VARIABLE, environment, profile_pat
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
-SIM = ROOT / "launch/sim.launch.py"
-ARGUMENTS = {
-    "contract": "pick_cube",
-    "robot": "",
-    "use_sim_time": "false",
-    "recorder": "true",
-    "root": "demos",
-    "model": "",
+SIM, REAL = ROOT / "launch/sim.launch.py", ROOT / "launch/real_arm.launch.py"
+REQUIRED = None
+ARGUMENTS: dict[str, dict[str, str | None]] = {
+    "sim.launch.py": {
+        "contract": "pick_cube",
+        "robot": "",
+        "use_sim_time": "false",
+        "recorder": "true",
+        "root": "demos",
+        "model": "",
+    },
+    "real_arm.launch.py": {
+        "robot": REQUIRED,
+        "contract": REQUIRED,
+        "robot_ip": "",
+        "mock": "false",
+        "driver": "true",
+        "deadman_topic": "",
+        "deadman_type": "joy",
+    },
+    "record.launch.py": {"contract": REQUIRED, "robot": "", "root": "demos", "operator": ""},
+    "replay.launch.py": {
+        "episode": REQUIRED,
+        "stream": "labels",
+        "contract": "",
+        "verdict_folder": "",
+        "overlay": "false",
+        "preflight": "true",
+    },
+    "policy.launch.py": {"model": REQUIRED, "contract": "", "robot": "", "provider": "cpu"},
 }
 NEEDED = ("sim_arm_node", "arm_node", "recorder_node", "policy_node")
 
@@ -49,13 +72,12 @@ needs_launch = pytest.mark.skipif(not has_launch(), reason="launch is on no regi
 
 def executables(file: Path) -> list[str]:
     """Executables of this package that a launch file starts."""
-    calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
-    arguments = ({each.arg: each.value for each in call.keywords} for call in calls)
-    return [
-        ast.literal_eval(each["executable"])
-        for each in arguments
-        if "executable" in each and ast.unparse(each.get("package", ast.Constant(""))) == "PACKAGE"
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    named = [ast.unparse(call.func) for call in calls]
+    started = [
+        ast.literal_eval(call.args[0]) for call, name in zip(calls, named, strict=True) if name == "launching.node"
     ]
+    return started + ["policy_node"] * named.count("launching.policy")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -81,13 +103,21 @@ def new_context() -> Any:
     return import_module("launch").LaunchContext()
 
 
+def test_every_launch_file_is_known() -> None:
+    assert {file.name for file in FILES} == set(ARGUMENTS)
+
+
 @needs_launch
-def test_every_argument_has_a_default_and_says_what_it_is() -> None:
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_argument_says_what_it_is_and_has_its_default_or_must_be_given(file: Path) -> None:
     context = new_context()
-    found = {each.name: each for each in description(SIM).get_launch_arguments()}
-    defaults = {name: "".join(part.perform(context) for part in each.default_value) for name, each in found.items()}
-    assert defaults == ARGUMENTS
-    assert [name for name, each in found.items() if len(each.description) < 20] == []
+    found = {each.name: each for each in description(file).get_launch_arguments()}
+    defaults = {
+        name: None if each.default_value is None else "".join(part.perform(context) for part in each.default_value)
+        for name, each in found.items()
+    }
+    assert defaults == ARGUMENTS[file.name]
+    assert [name for name, each in found.items() if len(each.description) < 10] == []
 
 
 @needs_launch
@@ -158,22 +188,109 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+@pytest.fixture
+def launch(spawn: Any, prefix: Path, tmp_path: Path) -> Callable[..., Any]:
+    """Starts a launch file of the installed package, as `ros2 launch` does."""
+    (site_packages,) = prefix.glob("lib/python*/site-packages")
+    paths = [str(site_packages), *(each for each in sys.path if each and each != str(ROOT))]
+
+    def start(name: str, *arguments: str, prefixes: Sequence[Path] = ()) -> Any:
+        variables = {
+            "AMENT_PREFIX_PATH": ":".join([str(prefix), *map(str, prefixes), environment()["AMENT_PREFIX_PATH"]]),
+            "PYTHONPATH": ":".join(paths),
+            "ROS_LOG_DIR": str(tmp_path / "log"),
+        }
+        file = prefix / "share/learned_arm/launch" / name
+        return spawn(sys.executable, "-c", _LAUNCH, str(file), *arguments, env=variables, cwd=tmp_path)
+
+    return start
+
+
+_DRIVER = """
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+def generate_launch_description():
+    contract = {"contract": LaunchConfiguration("task")}
+    node = Node(package="learned_arm", executable="sim_arm_node", parameters=[contract], output="screen",
+                condition=IfCondition(LaunchConfiguration("no_hardware")))
+    return LaunchDescription([DeclareLaunchArgument(name) for name in ("task", "no_hardware", "address")] + [node])
+"""
+
+
+def arm_with_a_driver(folder: Path) -> tuple[Path, Path]:
+    """A robot file whose driver is a package of ours, and the prefix where that is installed."""
+    robot = load_contract("reach_cube").robot.canonical()
+    robot["driver"] = {
+        "package": "a_driver",
+        "launch": "a.launch.py",
+        "install": "ros-jazzy-a-driver",
+        "address": "address",
+        "arguments": {"task": "reach_cube", "no_hardware": "false"},
+        "mock": {"arguments": {"no_hardware": "true"}},
+    }
+    path, prefix = folder / "an_arm.yaml", folder / "prefix"
+    path.write_text(json.dumps(robot))
+    for name, content in (
+        ("ament_index/resource_index/packages/a_driver", ""),
+        ("a_driver/launch/a.launch.py", _DRIVER),
+    ):
+        (prefix / "share" / name).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / "share" / name).write_text(content)
+    return path, prefix
+
+
+@needs_launch
+@pytest.mark.ros
+def test_a_real_arm_is_its_driver_with_its_arguments_and_the_door(launch: Callable[..., Any], tmp_path: Path) -> None:
+    robot, prefix = arm_with_a_driver(tmp_path)
+    arguments = [f"robot:={robot}", "contract:=reach_cube", "robot_ip:=192.0.2.1", "mock:=true"]
+    launched = launch("real_arm.launch.py", *arguments, prefixes=[prefix])
+    assert until(lambda: "no controllers of ros2_control" in launched.output(), 40.0), launched.output()
+    started = dict(re.findall(r"\[(\w+)-\d+\]: process started with pid \[(\d+)\]", launched.output()))
+    assert set(started) == {"sim_arm_node", "switch_controllers", "arm_node"}
+    os.kill(int(started["arm_node"]), signal.SIGTERM)
+    assert launched.wait(30.0) == 0
+
+
+@needs_launch
+@pytest.mark.ros
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["robot:=no_such_arm", "contract:=reach_cube"], "no_such_arm"),
+        (["robot:=ur5e", "contract:=no_such_task"], "no_such_task"),
+        (["robot:=ur5e", "contract:=reach_cube"], "ur_robot_driver is not installed: sudo apt install"),
+        (["robot:=fr3", "contract:=reach_cube"], "franka_bringup is not installed: build it from https://"),
+        (["robot:=ur5e_sim", "contract:=reach_cube"], "robot ur5e_sim: no driver named"),
+        (["robot:=vx300s", "contract:=reach_cube", "robot_ip:=192.0.2.1"], "the driver takes no address"),
+        (["robot:=ur5e", "contract:=reach_cube", "mock:=maybe"], '"maybe" is not valid'),
+        (["contract:=reach_cube"], "robot"),
+    ],
+)
+def test_a_wrong_argument_is_one_clear_line_and_nothing_starts(
+    launch: Callable[..., Any], arguments: list[str], said: str
+) -> None:
+    launched = launch("real_arm.launch.py", *arguments)
+    assert launched.wait(40.0) != 0
+    errors = [line for line in launched.output().splitlines() if "[ERROR]" in line]
+    # Where launch itself checks a choice, it says so twice.
+    assert said in errors[-1] and len(errors) == (2 if "not valid" in said else 1), launched.output()
+    assert "process started" not in launched.output()
+
+
 @needs_launch
 @pytest.mark.ros
 def test_the_simulation_runs_with_an_active_policy_and_ends_with_the_door(
-    spawn: Any, prefix: Path, tmp_path: Path
+    spawn: Any, launch: Callable[..., Any], tmp_path: Path
 ) -> None:
     write_policy(tmp_path / "policy.onnx", load_contract("reach_cube"))
     arguments = ["contract:=reach_cube", "use_sim_time:=true", f"root:={tmp_path / 'demos'}"]
     arguments.append(f"model:={tmp_path / 'policy.onnx'}")
-    (site_packages,) = prefix.glob("lib/python*/site-packages")
-    file = prefix / "share/learned_arm/launch/sim.launch.py"
-    variables = {
-        "AMENT_PREFIX_PATH": f"{prefix}:{environment()['AMENT_PREFIX_PATH']}",
-        "PYTHONPATH": ":".join([str(site_packages), *(each for each in sys.path if each and each != str(ROOT))]),
-        "ROS_LOG_DIR": str(tmp_path / "log"),
-    }
-    launched = spawn(sys.executable, "-c", _LAUNCH, str(file), *arguments, env=variables, cwd=tmp_path)
+    launched = launch("sim.launch.py", *arguments)
 
     def is_active() -> bool:
         asked = spawn(sys.executable, "-c", _STATE_OF_POLICY, name="state")

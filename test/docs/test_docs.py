@@ -118,9 +118,10 @@ def is_launched(words: list[str]) -> bool:
     _, _, package, file, *arguments = words
     path = ROOT / "launch" / file
     names = [argument.split(":=")[0] for argument in arguments]
-    return (
-        package == "learned_arm" and path.is_file() and all(f'_argument("{name}"' in path.read_text() for name in names)
-    )
+    if package != "learned_arm" or not path.is_file():
+        return False
+    text = "".join(path.read_text().split())
+    return all(f'argument("{name}",' in text for name in names)
 
 
 def is_node(words: list[str]) -> bool:

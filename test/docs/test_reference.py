@@ -122,11 +122,16 @@ def test_every_node_has_its_section_and_is_installed() -> None:
     assert dict(scripts) == NODES
 
 
-def test_every_launch_argument_is_listed() -> None:
-    tree = ast.parse((ROOT / "launch/sim.launch.py").read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "_argument"]
-    found = [[ast.literal_eval(each) for each in call.args[:2]] for call in calls]
-    assert [[row[0], row[1].strip('"')] for row in rows(section("### Launch"), "argument")] == found
+@pytest.mark.parametrize("file", sorted((ROOT / "launch").glob("*.launch.py")), ids=lambda file: file.name)
+def test_every_launch_argument_is_listed(file: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    found = []
+    for call in calls:
+        if ast.unparse(call.func) == "argument":
+            name, _, *default = (ast.literal_eval(each) for each in call.args[:3])
+            found.append([name, *(default or [""])])
+    listed = [[row[0], row[1].strip('"')] for row in rows(section("### Launch"), f"`{file.name.split('.')[0]}`")]
+    assert listed == found
 
 
 @pytest.fixture(scope="module")
