@@ -23,6 +23,7 @@ setup(
         (f"share/{package_name}/config", sorted(glob("learned_arm/config/*.xml") + glob("learned_arm/config/*.yaml"))),
         (f"share/{package_name}/config/robots", sorted(glob("learned_arm/config/robots/*.yaml"))),
         (f"share/{package_name}/config/controllers", sorted(glob("learned_arm/config/controllers/*.yaml"))),
+        (f"share/{package_name}/config/teleop", sorted(glob("learned_arm/config/teleop/*.yaml"))),
         (f"share/{package_name}/config/contracts", sorted(glob("learned_arm/config/contracts/*.yaml"))),
     ],
     install_requires=["setuptools"],
@@ -38,6 +39,7 @@ setup(
         "console_scripts": [
             "learned-arm = demo_tools.cli:main",
             "arm_node = arm_control.arm_node:main",
+            "teleop_node = arm_control.teleop_node:main",
             "switch_controllers = learned_arm.ros.switch_controllers:main",
             "policy_node = learned_policy_node.node:main",
             "recorder_node = data_recorder.node:main",

@@ -54,6 +54,7 @@ ARGUMENTS: dict[str, dict[str, str | None]] = {
         "overlay": "false",
         "preflight": "true",
     },
+    "teleop.launch.py": {"contract": REQUIRED, "mapping": REQUIRED, "robot": "", "joy": "false"},
     "policy.launch.py": {"model": REQUIRED, "contract": "", "robot": "", "provider": "cpu"},
 }
 NEEDED = ("sim_arm_node", "arm_node", "recorder_node", "policy_node")

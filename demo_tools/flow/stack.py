@@ -17,6 +17,7 @@ from learned_arm.ros import transport
 NODES = {
     "sim_arm_node": "demo_tools.simulation.node",
     "arm_node": "arm_control.arm_node",
+    "teleop_node": "arm_control.teleop_node",
     "recorder_node": "data_recorder.node",
     "scripted_expert_node": "demo_tools.simulation.expert_node",
     "replay_node": "demo_tools.replay.node",

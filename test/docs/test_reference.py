@@ -14,6 +14,7 @@ import pytest
 import tyro
 import yaml
 
+from arm_control.teleop.mapping import Control, Followed, GamepadMapping, LeaderMapping
 from benchmarks.policy_model import write_policy
 from demo_tools.cli import COMMANDS
 from demo_tools.dataset.lerobot_v3 import _features
@@ -195,6 +196,8 @@ def graph(spawn: Any, policy: Path, tmp_path: Path) -> Iterator[Graph]:
         own: dict[str, object] = {"root": tmp_path / "demos"} if node == "recorder_node" else {}
         if node == "policy_node":
             own = {"model": policy, "auto_activate": True}
+        if node == "teleop_node":
+            own = {"mapping": "ur5e_gamepad"}
         spawn.node(module, **own)
     found = Graph(spawn.domain_id, lambda: None)
     with found.operator:
@@ -210,7 +213,7 @@ def test_nodes_have_what_is_listed_and_nothing_else(graph: Graph) -> None:
         values = graph.parameters(node)
         listed = {row[0]: yaml.safe_load(row[1]) for row in rows(page, "parameter")}
         assert set(listed) == set(values), node
-        given = {"model", "auto_activate", "root"}
+        given = {"model", "auto_activate", "root", "mapping"}
         assert {name: values[name] or None for name in set(values) - given} == {
             name: default or None for name, default in listed.items() if name not in given
         }, node
@@ -266,6 +269,13 @@ def test_robot_file() -> None:
         # Only the Franka Hand is told how fast to go.
         known = set(names(cls)) - ({"speed_m_s"} if adapter != "franka_gripper" else set())
         assert known <= set(listed[adapter]), adapter
+
+
+def test_teleoperation_file() -> None:
+    page = section("### Teleoperation file")
+    known = {*names(LeaderMapping), *names(GamepadMapping)}
+    assert set(column(page, "teleoperation key")) == {"teleop", *known}
+    assert all(f"`{each}`" in page for cls in (Followed, Control) for each in names(cls) if each != "number")
 
 
 def test_contract_file() -> None:

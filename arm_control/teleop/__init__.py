@@ -1,0 +1,1 @@
+"""What a person moves, and what that asks of the arm. No ROS."""

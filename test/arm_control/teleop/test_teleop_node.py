@@ -1,0 +1,198 @@
+"""A person at a gamepad or a leader arm moves the simulated arm, over DDS and in real time."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from learned_arm.contract import load_contract
+
+pytestmark = pytest.mark.ros
+
+RATE_S, PATIENCE_S = 0.02, 30.0
+HELD, AXES, BUTTONS = 9, 6, 15
+
+
+class Person:
+    """Publishes what a gamepad or a leader says, and sees what the arm does."""
+
+    def __init__(self, domain_id: int) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticStatus
+        from rclpy.context import Context
+        from rclpy.executors import SingleThreadedExecutor
+        from sensor_msgs.msg import JointState, Joy
+        from std_srvs.srv import SetBool
+
+        from learned_arm.ros import qos
+
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=domain_id)
+        self.node = rclpy.create_node("person", context=self.context, enable_rosout=False)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._joy = self.node.create_publisher(Joy, "/joy", 10)
+        self._leader = self.node.create_publisher(JointState, "/leader/joint_states", 10)
+        self._engage = self.node.create_client(SetBool, "/teleop_node/engage")
+        self._kinds: Any = (Joy, JointState, SetBool)
+        self.at: dict[str, float] = {}
+        self._squeezed = 0
+        self.told: dict[str, dict[str, str]] = {"teleop_node": {}, "arm_node": {}}
+        self.node.create_subscription(JointState, "/joint_states", self._see, qos.newest(1))
+        for name in self.told:
+            self.node.create_subscription(DiagnosticStatus, f"/{name}/status", self._teller(name), qos.small())
+
+    def _see(self, state: Any) -> None:
+        self.at.update(zip(state.name, state.position, strict=True))
+
+    def _teller(self, name: str) -> Callable[[Any], None]:
+        from learned_arm.ros import messages
+
+        def tell(status: Any) -> None:
+            self.told[name] = messages.status_values(status)
+
+        return tell
+
+    def close(self) -> None:
+        import rclpy
+
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+    def spin(self, seconds: float, each: Callable[[float], None] | None = None) -> None:
+        """Let time pass; something is done every 20 ms."""
+        began_s, next_s = time.monotonic(), time.monotonic()
+        while (now_s := time.monotonic()) < began_s + seconds:
+            if each is not None and now_s >= next_s:
+                next_s += RATE_S
+                each(now_s - began_s)
+            self._executor.spin_once(timeout_sec=0.005)
+
+    def until(self, done: Callable[[], bool], each: Callable[[float], None] | None = None) -> None:
+        """Let time pass until something holds."""
+        limit_s = time.monotonic() + PATIENCE_S
+        while not done():
+            assert time.monotonic() < limit_s, (self.told, self.at)
+            self.spin(0.1, each)
+
+    def press(self, held: bool, axis: float = 0.0) -> None:
+        """One message of the gamepad."""
+        buttons = [0] * BUTTONS
+        buttons[HELD] = int(held)
+        self._joy.publish(self._kinds[0](axes=[axis, *[0.0] * (AXES - 1)], buttons=buttons))
+
+    def squeeze(self, _seconds: float) -> None:
+        """Hold the button, and let go from time to time: nobody gets the lease who held it before there was a door."""
+        self._squeezed += 1
+        self.press(self._squeezed % 50 > 10)
+
+    def lead(self, **positions: float) -> None:
+        """One message of the leader."""
+        self._leader.publish(self._kinds[1](name=list(positions), position=list(positions.values())))
+
+    def engage(self, value: bool, each: Callable[[float], None] | None = None) -> tuple[bool, str]:
+        """Call the service while the leader goes on."""
+        self.until(self._engage.service_is_ready, each)
+        answer = self._engage.call_async(self._kinds[2].Request(data=value))
+        self.until(answer.done, each)
+        result: Any = answer.result()
+        return bool(result.success), str(result.message)
+
+    @property
+    def state(self) -> str:
+        return self.told["teleop_node"].get("state", "")
+
+    @property
+    def ready(self) -> bool:
+        """Whether teleoperation may begin."""
+        measured = self.told["arm_node"].get("measured") == "True"
+        return measured and self.state == "idle" and self.holder == "" and len(self.at) >= 7
+
+    @property
+    def holder(self) -> str:
+        return self.told["arm_node"].get("holder", "?")
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Path:
+    """The shipped task; on a busy machine joint states may be late."""
+    value = load_contract("reach_cube").canonical()
+    value["robot"]["joint_states"][0]["max_age_s"] = 1.0
+    path = tmp_path / "contract.yaml"
+    path.write_text(json.dumps(value))
+    return path
+
+
+@pytest.fixture
+def person(spawn: Any, contract: Path) -> Iterator[Person]:
+    spawn.node("demo_tools.simulation.node", contract=contract)
+    spawn.node("arm_control.arm_node", contract=contract)
+    found = Person(spawn.domain_id)
+    yield found
+    found.close()
+
+
+def test_a_gamepad_moves_the_arm_while_its_button_is_held(spawn: Any, contract: Path, person: Person) -> None:
+    spawn.node("arm_control.teleop_node", contract=contract, mapping="ur5e_gamepad")
+
+    def idle(_s: float) -> None:
+        person.press(False, 1.0)
+
+    person.until(lambda: person.ready, idle)
+    person.until(lambda: person.state == "engaged" and person.holder == "teleop", person.squeeze)
+    # The button is held before the stick is moved.
+    person.spin(0.2, lambda _s: person.press(True))
+    began = dict(person.at)
+    person.spin(1.0, lambda _s: person.press(True, 1.0))
+    moved = {joint: person.at[joint] - began[joint] for joint in began}
+    assert 0.3 < moved.pop("shoulder_pan_joint") < 0.7, moved
+    assert max(map(abs, moved.values())) < 0.02, moved
+    person.until(lambda: person.state == "idle" and person.holder == "", idle)
+    person.spin(0.5, idle)
+    rest = dict(person.at)
+    person.spin(0.5, idle)
+    assert max(abs(person.at[joint] - rest[joint]) for joint in rest) < 1e-3
+    # Unplugged in mid-motion is let go.
+    person.until(lambda: person.state == "engaged", person.squeeze)
+    person.spin(0.3, lambda _s: person.press(True, -1.0))
+    person.until(lambda: person.holder == "")
+    assert "fell silent" in person.told["teleop_node"]["reason"]
+
+
+def test_an_arm_follows_its_leader_once_the_two_agree(
+    spawn: Any, contract: Path, person: Person, tmp_path: Path
+) -> None:
+    joints = {"shoulder_pan_joint": {"leader": "pan", "scale": -1.0}, "elbow_joint": {"leader": "elbow"}}
+    path = tmp_path / "leader.yaml"
+    path.write_text(json.dumps({"teleop": "leader", "topic": "/leader/joint_states", "joints": joints}))
+    spawn.node("arm_control.teleop_node", contract=contract, mapping=path)
+    person.until(lambda: person.ready)
+    assert person.engage(True) == (False, "nothing comes from /leader/joint_states")
+    pan, elbow = person.at["shoulder_pan_joint"], person.at["elbow_joint"]
+
+    def far(_s: float) -> None:
+        person.lead(pan=-pan + 0.5, elbow=elbow)
+
+    person.spin(0.3, far)
+    accepted, why = person.engage(True, far)
+    assert not accepted and "shoulder_pan_joint is 0.500 rad from its leader" in why
+    assert person.holder == ""
+
+    def near(_s: float) -> None:
+        person.lead(pan=-pan, elbow=elbow)
+
+    person.spin(0.3, near)
+    assert person.engage(True, near)[0]
+    person.until(lambda: person.state == "engaged" and person.holder == "teleop", near)
+    person.spin(1.0, lambda s: person.lead(pan=-pan - 0.3 * s, elbow=elbow + 0.2 * s))
+    person.spin(0.7, lambda _s: person.lead(pan=-pan - 0.3, elbow=elbow + 0.2))
+    assert person.at["shoulder_pan_joint"] == pytest.approx(pan + 0.3, abs=0.01)
+    assert person.at["elbow_joint"] == pytest.approx(elbow + 0.2, abs=0.01)
+    # A leader that falls silent lets go.
+    person.until(lambda: person.state == "idle" and person.holder == "")
