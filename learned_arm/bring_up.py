@@ -30,11 +30,11 @@ def driver_launch(robot: Robot, address: str, mock: bool) -> Launched:
 
     Args:
         robot: Whose file names them.
-        address: The robot's address or port; empty: the driver's own default.
+        address: The robot's address or port; empty: the one in the file.
         mock: Whether there is no hardware.
 
     Raises:
-        LearnedArmError: There is no stand-in, or the driver takes no address.
+        LearnedArmError: There is no stand-in, the driver takes no address, or it needs one.
     """
     driver = driver_of(robot)
     if mock and driver.mock is None:
@@ -46,6 +46,9 @@ def driver_launch(robot: Robot, address: str, mock: bool) -> Launched:
     arguments = {name: value.replace(_CONFIG, config) for name, value in chosen.arguments.items()}
     if address:
         arguments[driver.address] = address
+    elif driver.address and not mock and driver.address not in arguments:
+        wanted = f"robot_ip:=<{driver.address} of {chosen.package}>"
+        raise LearnedArmError("no address", where=f"robot {robot.name}", allowed=wanted)
     return Launched(chosen.package, chosen.launch, arguments)
 
 

@@ -84,9 +84,11 @@ class NamedSettings:
 
     Attributes:
         name: Of a group (`arm`) or of a joint (`gripper`).
+        scale: What is sent for one of ours.
     """
 
     name: str
+    scale: float = 1.0
 
 
 Settings = VelocitySettings | TrajectorySettings | GripperSettings | NamedSettings
@@ -192,7 +194,9 @@ def _gripper(section: checked.Section, adapter: str, stroke_rad: tuple[float, fl
 
 def _settings(section: checked.Section, adapter: str, period_s: float) -> Settings | None:
     if adapter in NAMED:
-        return NamedSettings(section.take("name", checked.text))
+        return NamedSettings(
+            name=section.take("name", checked.text), scale=section.take("scale", _POSITIVE, default=1.0)
+        )
     if adapter == "forward_velocity":
         return VelocitySettings(
             gain_per_s=section.take("gain_per_s", checked.number(0.0, _LARGEST_GAIN_PER_S), default=_GAIN_PER_S),

@@ -367,7 +367,7 @@ class Commander:
         start = measured.copy()
         if self._at_release is not None:
             sent, then = self._at_release
-            pushed = np.abs(measured - sent) > np.abs(then - sent) + _MOVED_RAD
+            pushed = np.abs(measured - sent) > np.abs(then - sent) + _MOVED_RAD * self.robot.per_rad
             for group, place in self.robot.slices.items():
                 if group not in self._without_place and not pushed[place].any():
                     start[place] = sent[place]

@@ -36,17 +36,20 @@ class Switch:
 
     Attributes:
         manager: The controller manager's node.
+        load: Controllers that the driver's launch file does not load.
         activate: Controllers that take our commands, and broadcasters that we listen to.
         deactivate: Controllers of the same joints that would be in the way.
     """
 
     manager: str
+    load: tuple[str, ...]
     activate: tuple[str, ...]
     deactivate: tuple[str, ...]
 
     def canonical(self) -> dict[str, Any]:
         """As plain data."""
-        return {"manager": self.manager, "activate": list(self.activate), "deactivate": list(self.deactivate)}
+        lists = {"load": self.load, "activate": self.activate, "deactivate": self.deactivate}
+        return {"manager": self.manager, **{key: list(value) for key, value in lists.items() if value}}
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ def _switch(value: Any, where: str) -> Switch:
     names = checked.list_of(checked.text, shortest=0)
     found = Switch(
         manager=section.take("manager", checked.topic, default=_MANAGER),
+        load=section.take("load", names, default=()),
         activate=section.take("activate", names, default=()),
         deactivate=section.take("deactivate", names, default=()),
     )

@@ -38,6 +38,11 @@ class GripperGoals:
         self._refused_ns: int | None = None
         self._closed_ns: int | None = None
 
+    @property
+    def reference(self) -> float | None:
+        """The last goal, or where the stream began; None without a stream."""
+        return self._reference
+
     def see(self, position_rad: float, now_ns: int) -> None:
         """Take the newest position of the stream; one that is not finite is none."""
         if not math.isfinite(position_rad):

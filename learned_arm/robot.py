@@ -23,6 +23,8 @@ _POSITIVE = checked.number(0.0, 1e6, open_low=True)
 
 # Of a turning and of a sliding joint.
 UNITS = ("rad", "m")
+# Of a Robotiq 2F-85, for which the thresholds of grippers were found.
+_STROKE_RAD = 0.8
 _RATES = ("velocity", "acceleration", "jerk", "step_from_measured")
 
 
@@ -141,6 +143,17 @@ class Robot:
         """
         rows = [getattr(group.limits, name) or (0.0,) * len(group.joints) for group in self.groups]
         return np.array([entry for row in rows for entry in row], dtype=np.float64)
+
+    @cached_property
+    def per_rad(self) -> NDArray[np.float64]:
+        """What stands for a radian in each joint's unit, shape (dof,), where something is small or large by a rule.
+
+        1 of a joint that turns. A joint that slides is a finger: its whole stroke stands for that of a gripper that
+        turns, 0.8 rad.
+        """
+        low, high = self.limit("position_rad").T
+        slides = np.array([group.unit == "m" for group in self.groups for _ in group.joints])
+        return np.where(slides, (high - low) / _STROKE_RAD, 1.0)
 
     def canonical(self) -> dict[str, Any]:
         """The content as plain data, in the form of the YAML file."""

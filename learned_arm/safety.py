@@ -97,6 +97,7 @@ class SafetyFilter:
         self.jerk = robot.limit("jerk_rad_s3")
         self.step_from_measured = robot.limit("step_from_measured_rad")
         self._clearance = None
+        self._errs = OUTSIDE_RAD * robot.per_rad
         if robot.clearance is not None and robot.kinematics is not None:
             self._clearance = Clearance(robot.clearance, robot.kinematics, robot.joints)
             moving = [joint.name for joint in robot.kinematics.joints]
@@ -126,7 +127,7 @@ class SafetyFilter:
 
     def outside(self, position_rad: Vector) -> NDArray[np.bool_]:
         """Joints that stand further outside their limits than an encoder errs, or nowhere, shape (dof,)."""
-        return ~((position_rad >= self.low - OUTSIDE_RAD) & (position_rad <= self.high + OUTSIDE_RAD))
+        return ~((position_rad >= self.low - self._errs) & (position_rad <= self.high + self._errs))
 
     @property
     def at_rest(self) -> bool:

@@ -250,7 +250,7 @@ def test_a_real_arm_is_its_driver_with_its_arguments_and_the_door(launch: Callab
     robot, prefix = arm_with_a_driver(tmp_path)
     arguments = [f"robot:={robot}", "contract:=reach_cube", "robot_ip:=192.0.2.1", "mock:=true"]
     launched = launch("real_arm.launch.py", *arguments, prefixes=[prefix])
-    assert until(lambda: "no controllers of ros2_control" in launched.output(), 40.0), launched.output()
+    assert until(lambda: "[arm_node-" in launched.output(), 40.0), launched.output()
     started = dict(re.findall(r"\[(\w+)-\d+\]: process started with pid \[(\d+)\]", launched.output()))
     assert set(started) == {"sim_arm_node", "switch_controllers", "arm_node"}
     os.kill(int(started["arm_node"]), signal.SIGTERM)
@@ -263,12 +263,16 @@ def test_a_real_arm_is_its_driver_with_its_arguments_and_the_door(launch: Callab
     ("arguments", "said"),
     [
         (["robot:=no_such_arm", "contract:=reach_cube"], "no_such_arm"),
-        (["robot:=ur5e", "contract:=no_such_task"], "no_such_task"),
-        (["robot:=ur5e", "contract:=reach_cube"], "ur_robot_driver is not installed: sudo apt install"),
+        (["robot:=ur5e_robotiq", "contract:=no_such_task"], "no_such_task"),
+        (
+            ["robot:=ur5e_robotiq", "contract:=reach_cube", "robot_ip:=192.0.2.1"],
+            "ur_robot_driver is not installed: sudo apt install",
+        ),
         (["robot:=fr3", "contract:=reach_cube"], "franka_bringup is not installed: build it from https://"),
+        (["robot:=ur5e_robotiq", "contract:=reach_cube"], "robot ur5e_robotiq: no address; allowed: robot_ip:=<"),
         (["robot:=ur5e_sim", "contract:=reach_cube"], "robot ur5e_sim: no driver named"),
         (["robot:=vx300s", "contract:=reach_cube", "robot_ip:=192.0.2.1"], "the driver takes no address"),
-        (["robot:=ur5e", "contract:=reach_cube", "mock:=maybe"], '"maybe" is not valid'),
+        (["robot:=ur5e_robotiq", "contract:=reach_cube", "mock:=maybe"], '"maybe" is not valid'),
         (["contract:=reach_cube"], "robot"),
     ],
 )

@@ -14,6 +14,7 @@ from demo_tools.replay.many import ManyReplays
 from learned_arm.canonical import hash_of
 from learned_arm.contract import load_contract
 from learned_arm.episode import load_episode
+from learned_arm.errors import LearnedArmError
 from learned_arm.software import git_state, packages
 
 FILE_NAME = "golden.json"
@@ -46,6 +47,8 @@ def run_golden(folders: Sequence[Path], out: Path, contract: str, times: int, wo
             with bar("golden", len(folders) * times) as advance:
                 stages.replay_simulated(played, many.left(), workers, advance, relabelled=bool(contract))
         verdicts = many.by_episode()
+        if lacking := [folder.name for folder, each in verdicts.items() if len(each) < times]:
+            raise LearnedArmError("replays left no verdict", where=out, got=lacking, allowed=f"{times} of each")
     now = state_of(played.hash)
     if before is None:
         made = Golden.of(verdicts, now)

@@ -37,8 +37,11 @@ def run_replays(
         verdicts = _run(jobs, workers, live, stream)
         for job, verdict in zip(jobs, verdicts, strict=True):
             statement = Verdict.load(job.into, stream)
-            print(f"{verdict}  {job.episode}  {statement.reason if statement else ''}")
-            if statement is not None:
+            if statement is None or statement.verdict != verdict:
+                # What lies there is of an earlier replay.
+                print(f"{verdict}  {job.episode}  it left no verdict")
+            else:
+                print(f"{verdict}  {job.episode}  {statement.reason}")
                 page = write_replay_page([Replayed(job.episode, job.into, 0, statement)], job.into / PAGE_NAME)
                 if verdict != "passed":
                     print(f"        why: {page}")
@@ -55,7 +58,10 @@ def run_replays(
     console.print("\n".join(lines(found)), highlight=False, soft_wrap=True)
     page = [Replayed(job.episode, job.into, job.repeat, verdict) for job, verdict in many.done()]
     print(f"{out / FILE_NAME}  {write_replay_page(page, out / PAGE_NAME)}")
-    return max(EXIT_STATUS[verdict.verdict] for verdict in said.values())
+    silent = len(many.by_episode()) - len(said)
+    if silent:
+        print(f"{silent} episodes have no verdict at all: see the errors above")
+    return max([EXIT_STATUS[verdict.verdict] for verdict in said.values()] + [EXIT_STATUS["aborted"]] * bool(silent))
 
 
 def _run(jobs: Sequence[Job], workers: int, live: bool, stream: str) -> list[str]:

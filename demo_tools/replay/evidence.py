@@ -19,6 +19,8 @@ _LAG_STEP_S = 0.005
 class Evidence:
     """The traces of one replay. Row k of each belongs to tick k; targets are those in force one label offset later.
 
+    Joints that slide are in what stands for a radian, see `Robot.per_rad`.
+
     Attributes:
         joints: Names, joint order.
         gripper: Places of the joints whose labels stay absolute: grippers.

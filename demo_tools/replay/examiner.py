@@ -63,6 +63,9 @@ class Examiner:
             self._looked_again = True
             self._look()
             return None
+        if found.refuses:
+            # Whoever mends the robot begins anew at once.
+            self._live = None
         return found
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ class TopicJudge:
 
 
 class OperatorJudge:
-    """Believes a person, who looks at how it ended; the last word counts."""
+    """Believes a person, who looks at how it ended."""
 
     def __init__(self) -> None:
         self._said: bool | None = None
@@ -93,6 +93,8 @@ class FinalPoseJudge:
     A gripper that is kept from where it was told to be has something between its jaws. How wide that is depends on how
     it lies there; that the jaws are kept apart does not.
 
+    What is said here in rad is said of a sliding joint by the share of its stroke, see `Robot.per_rad`.
+
     Args:
         robot: Its joints, and its kinematics where they are known.
         gripper: Places of the gripper's joints.
@@ -105,6 +107,7 @@ class FinalPoseJudge:
         self._joints, self._gripper, self._recorded = robot.joints, tuple(gripper), recorded
         known = robot.kinematics
         self._kinematics = None if known is None else ForwardKinematics(known, robot.joints)
+        self._per_rad = robot.per_rad
         self._final: FinalPose | None = None
 
     def observe(self, final: FinalPose) -> None:
@@ -125,7 +128,8 @@ class FinalPoseJudge:
         then, now = self._recorded.measured_rad, final.measured_rad
         if self._kinematics is None:
             arm = [place for place in range(len(self._joints)) if place not in self._gripper]
-            return {self._joints[place]: float(abs(now[place] - then[place])) / FINAL_POSE_RAD for place in arm}
+            away = np.abs(now - then) / self._per_rad
+            return {self._joints[place]: float(away[place]) / FINAL_POSE_RAD for place in arm}
         before, after = self._kinematics.poses(np.stack([then, now]))[:, -1]
         cosine = (np.trace(before[:3, :3].T @ after[:3, :3]) - 1.0) / 2.0
         return {
@@ -135,14 +139,15 @@ class FinalPoseJudge:
 
     def _gripper_shares(self, final: FinalPose) -> dict[str, float]:
         """The same for grippers: half the squeeze of the recording is what is asked for where there was one."""
-        kept_then = self._recorded.sent_rad - self._recorded.measured_rad
-        kept_now = final.sent_rad - final.measured_rad
+        kept_then = (self._recorded.sent_rad - self._recorded.measured_rad) / self._per_rad
+        kept_now = (final.sent_rad - final.measured_rad) / self._per_rad
+        away = np.abs(final.measured_rad - self._recorded.measured_rad) / self._per_rad
         shares = {}
         for place in self._gripper:
             if abs(kept_then[place]) > _GRIPS_RAD:
                 share = 2.0 - 2.0 * min(max(kept_now[place] / kept_then[place], 0.0), 1.0)
             else:
-                share = abs(final.measured_rad[place] - self._recorded.measured_rad[place]) / FINAL_GRIPPER_RAD
+                share = away[place] / FINAL_GRIPPER_RAD
             shares[self._joints[place]] = float(share)
         return shares
 
@@ -180,6 +185,13 @@ class Look:
         rows = rows - self._centre
         gram = rows @ rows.T
         ridge = _RIDGE * float(np.trace(gram)) / len(rows)
+        if not ridge > 0.0:
+            raise LearnedArmError(
+                "cannot be calibrated",
+                where="goal image",
+                got="the same picture of every end",
+                allowed="other ones",
+            )
         inverse = np.linalg.inv(gram + ridge * np.eye(len(rows)))
         weights = inverse @ said
         self._direction = rows.T @ weights

@@ -81,6 +81,7 @@ class ManyReplays:
         if doubled:
             raise LearnedArmError("two episodes of one name", got=doubled, allowed="each once")
         self._folders, self._out, self._stream = [each.resolve() for each in folders], out, stream
+        self._times = times
         self._messages = {folder: load_episode(folder).messages_hash for folder in self._folders}
         jobs = [
             Job(folder, repeat, out / "verdicts" / folder.name / f"{repeat:03d}")
@@ -124,20 +125,25 @@ class ManyReplays:
 
     def conclude(self) -> dict[Path, Verdict]:
         """Leave beside each episode what all its replays say together: it passed if every one of them did."""
-        said = {folder: together(verdicts) for folder, verdicts in self.by_episode().items() if verdicts}
+        said = {folder: together(verdicts, self._times) for folder, verdicts in self.by_episode().items() if verdicts}
         for folder, verdict in said.items():
             verdict.save(folder)
         return said
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
+def together(verdicts: Sequence[Verdict], times: int) -> Verdict:
     """One verdict of several replays of an episode: the first that is not a pass, if there is one.
+
+    Where there are fewer verdicts than replays were asked for, some left none: that is no pass.
 
     Where some passed and some failed, that itself is the likeliest cause: the same labels did not do the same twice.
     """
     chosen = next((each for each in verdicts if each.verdict != "passed"), verdicts[0])
     passed = sum(each.verdict == "passed" for each in verdicts)
-    repeats = {"passed": passed, "count": len(verdicts)}
+    repeats = {"passed": passed, "count": times}
+    if chosen.verdict == "passed" and len(verdicts) < times:
+        reason = f"{times - len(verdicts)} of {times} replays left no verdict"
+        return replace(chosen, verdict="aborted", reason=reason, repeats=repeats)
     if chosen.verdict != "failed" or passed == 0:
         return replace(chosen, repeats=repeats)
     unsteady = {"cause": Cause.UNSTEADY.value, "joint": "", "evidence": f"{passed} of {len(verdicts)} replays pass"}

@@ -88,6 +88,7 @@ class ReplayNode(Node):
         self._eyes = Eyes(self, self._guarded)
         self._phase, self._phase_since_s = Phase.IDLE, time.monotonic()
         self._engaged = self._engaging = False
+        self._attempt = 0
         self._forget()
         self._contract: Contract | None = None
         self._autostart = self._exit_when_done
@@ -185,6 +186,8 @@ class ReplayNode(Node):
             found = load(wanted, episode)
         except LearnedArmError as error:
             found = error
+        except Exception as error:  # Whatever it is: nobody waits for a thread that has died.
+            found = LearnedArmError("cannot be loaded", where=wanted.episode, got=f"{type(error).__name__}: {error}")
         with self._lock:
             # Aborted meanwhile, and another one begun: this is not what that one waits for.
             if self._asked is wanted:
@@ -207,7 +210,11 @@ class ReplayNode(Node):
             waited_s = time.monotonic() - self._phase_since_s
             if self._phase in _WAITING and waited_s > _PATIENCE_S:
                 self._finish("refused", f"nothing happened for {_PATIENCE_S:.0f} s while {self._phase.value}")
-            if self._ended is not None and (waited_s > _ANSWER_S or not (self._engaged or self._engaging)):
+            if self._ended is not None and waited_s > _ANSWER_S and (self._engaged or self._engaging):
+                self.get_logger().error("arm_node does not answer: whether it has the lease back is not known")
+                # An answer that comes later is of a replay that is over.
+                self._attempt, self._engaged, self._engaging = self._attempt + 1, False, False
+            if self._ended is not None and not (self._engaged or self._engaging):
                 self._conclude()
 
     def _take_loaded(self, loaded: Loaded | LearnedArmError) -> None:
@@ -279,13 +286,14 @@ class ReplayNode(Node):
                     "this node replays another contract", where=where, got=contract.hash, allowed=here
                 )
             return
-        self._contract = contract
         self._examiner = Examiner(self, contract)
         self._door = DoorClient(self, contract.robot, "replay")
         if self._asked is not None and self._asked.cameras:
             self._eyes.open(contract, self._lock_step)
         told = Told(tick=self._on_tick, sent=self._on_sent, success=self._on_success)
         self._senses = Senses(self, contract, self._lock_step, self._guarded, told)
+        # Last: a node that is half connected is not connected.
+        self._contract = contract
 
     # -- the restored state and the lease --------------------------------------------------------------------------
 
@@ -299,8 +307,14 @@ class ReplayNode(Node):
                 self._finish("refused", f"the simulation was not restored: {message}")
 
     def _ask_door(self) -> None:
+        attempt = self._attempt
+
         def answered(accepted: bool, message: str) -> None:
             with self._lock:
+                if attempt != self._attempt:
+                    if accepted:
+                        self._door.release(lambda _accepted, _message: None)
+                    return
                 self._engaging, self._engaged = False, accepted
                 if self._phase is not Phase.ENGAGING:
                     # Aborted meanwhile: a lease that came too late goes back.
@@ -318,9 +332,12 @@ class ReplayNode(Node):
         self._door.engage(answered)
 
     def _release(self) -> None:
+        attempt = self._attempt
+
         def released(accepted: bool, message: str) -> None:
             with self._lock:
-                self._engaged = False
+                if attempt == self._attempt:
+                    self._engaged = False
                 if not accepted:
                     self.get_logger().error(f"lease not given back: {message}")
 

@@ -77,6 +77,7 @@ class Playback:
         if judge == "goal_image" and goal is None:
             raise LearnedArmError("nothing to compare with", where="goal_image", allowed="a calibrated goal image")
         self._goal, self._confirmed = goal, not confirm
+        self._per_rad = self._contract.robot.per_rad
         self._holds_at: NDArray[np.float64] | None = None
         self._tolerance_rad, self._speed_scale = tolerance_rad, speed_scale
         if stream not in STREAMS:
@@ -168,18 +169,19 @@ class Playback:
             period_s=self._contract.period_ns / 1e9,
             expected_ticks=len(self._recorded),
             initial_error_rad=np.array([self._initial_error_rad.get(joint, 0.0) for joint in robot.joints]),
-            recorded_sent=self._recorded_sent(),
-            recorded_measured=self._recorded.measured,
-            told=told,
-            played=played,
-            sent=obeyed,
-            measured=measured,
+            recorded_sent=self._recorded_sent() / self._per_rad,
+            recorded_measured=self._recorded.measured / self._per_rad,
+            told=told / self._per_rad,
+            played=played / self._per_rad,
+            sent=obeyed / self._per_rad,
+            measured=measured / self._per_rad,
             relative_to_command=action.representation in ("delta", "velocity"),
         )
 
     def arrived(self, measured_rad: NDArray[np.float64]) -> bool:
         """Whether the arm is where the episode began; refuses the replay when it is not."""
-        error = np.abs(measured_rad - self._ticks.measured[0])
+        # A joint that slides counts by the share of its stroke, see `Robot.per_rad`.
+        error = np.abs(measured_rad - self._ticks.measured[0]) / self._per_rad
         self._initial_error_rad = dict(zip(self._contract.robot.joints, error.tolist(), strict=True))
         worst = max(self._initial_error_rad, key=lambda joint: self._initial_error_rad[joint])
         far = self._initial_error_rad[worst]
@@ -239,7 +241,9 @@ class Playback:
             messages_hash=self._episode.messages_hash,
             recorded_outcome=self._episode.outcome,
             initial_error_rad=self._initial_error_rad,
-            tracking=tracking_report(self._contract.robot.joints, self._ticks.measured, replayed),
+            tracking=tracking_report(
+                self._contract.robot.joints, self._ticks.measured / self._per_rad, replayed / self._per_rad
+            ),
             lateness=lateness_report(self._late_ns),
             judgement=self._judged().evidence,
             watch=evidence.statement() if len(replayed) else {},

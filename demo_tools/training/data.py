@@ -47,6 +47,7 @@ def build_chunks(frames: Frames, episodes: list[int]) -> Chunks:
     """
     contract = frames.contract
     codec, horizon = ActionCodec(contract), contract.action.horizon
+    still = _STILL_RAD * contract.robot.per_rad
     starts: list[int] = []
     labels: list[NDArray[np.float32]] = []
     weights: list[NDArray[np.float32]] = []
@@ -54,7 +55,7 @@ def build_chunks(frames: Frames, episodes: list[int]) -> Chunks:
         first, end = int(frames.starts[episode]), int(frames.starts[episode + 1])
         targets = frames.action[first:end].astype(np.float64)
         padded = np.concatenate([targets, np.repeat(targets[-1:], horizon, axis=0)])
-        held = len(targets) > 1 and bool((np.abs(targets[-1] - targets[-2]) <= _STILL_RAD).all())
+        held = len(targets) > 1 and bool((np.abs(targets[-1] - targets[-2]) <= still).all())
         held = held and not frames.manifest.episodes[episode].handed_over
         sources = np.concatenate([frames.source[first:end], np.repeat(frames.source[end - 1 : end], horizon)])
         counts = np.concatenate([np.ones(len(targets)), np.full(horizon, float(held))]).astype(np.float32)

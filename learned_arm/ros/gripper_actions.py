@@ -26,8 +26,8 @@ class GripperAction(Protocol):
         """Whether its server is there."""
         ...
 
-    def ask(self, position: float) -> Future:
-        """Send a goal; the future gives its handle."""
+    def ask(self, position: float, before: float) -> Future:
+        """Send a goal, where the last one was, or where the stream began; the future gives its handle."""
         ...
 
     def why(self, result: Any) -> str:
@@ -72,7 +72,7 @@ class GripperController:
         """See `GripperAction`."""
         return self._client.server_is_ready()
 
-    def ask(self, position: float) -> Future:
+    def ask(self, position: float, before: float) -> Future:
         """See `GripperAction`."""
         goal = self._kind.Goal()
         if isinstance(goal.command, JointState):
@@ -98,17 +98,20 @@ class FrankaHand:
         self._move = ActionClient(node, package.Move, f"{settings.action}/move")
         self._grasp = ActionClient(node, package.Grasp, f"{settings.action}/grasp")
         self._speed_m_s, self._force_n = settings.speed_m_s, settings.max_effort
-        self._last: float | None = None
+        self._deadband_m, self._closes = settings.deadband_rad, False
 
     @property
     def ready(self) -> bool:
         """See `GripperAction`."""
         return self._move.server_is_ready() and self._grasp.server_is_ready()
 
-    def ask(self, position: float) -> Future:
+    def ask(self, position: float, before: float) -> Future:
         """See `GripperAction`."""
-        closes = self._last is not None and position < self._last
-        self._last = position
+        # What moves the fingers neither way, a goal that is asked for again among it, is of the kind of the one before:
+        # to open by a hair would let go of what they hold.
+        if abs(position - before) > self._deadband_m:
+            self._closes = position < before
+        closes = self._closes
         goal = (self._grasp_kind if closes else self._move_kind).Goal()
         goal.width, goal.speed = 2.0 * position, self._speed_m_s
         if closes:

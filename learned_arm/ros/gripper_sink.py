@@ -62,9 +62,9 @@ class GripperSink:
     def halt(self) -> None:
         """The process ends: what was asked for last is sent, and nothing after it."""
         with self._lock:
-            position_rad = self._goals.last()
+            before, position_rad = self._goals.reference, self._goals.last()
         if position_rad is not None and self._action.ready:
-            self._action.ask(position_rad)
+            self._action.ask(position_rad, position_rad if before is None else before)
             time.sleep(_LAST_WORDS_S)
 
     def _poll(self) -> None:
@@ -76,11 +76,11 @@ class GripperSink:
         if not self._action.ready:
             return
         with self._lock:
-            position_rad = self._goals.goal(now_ns)
+            before, position_rad = self._goals.reference, self._goals.goal(now_ns)
         if position_rad is not None:
             self._asked_ns = now_ns
             self._counts["sent"] += 1
-            asked = self._action.ask(position_rad)
+            asked = self._action.ask(position_rad, position_rad if before is None else before)
             asked.add_done_callback(lambda answer: self._on_answer(answer.result(), now_ns))
 
     def _on_answer(self, handle: Any, asked_ns: int) -> None:

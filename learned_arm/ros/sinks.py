@@ -149,10 +149,12 @@ class NamedSink:
         kind = package.JointGroupCommand if self._group else package.JointSingleCommand
         self._publisher = node.create_publisher(kind, controller.command.topic, qos.small())
         self._message: Any = kind(name=settings.name)
+        self._scale = settings.scale
 
     def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
         """See `Sink`."""
-        self._message.cmd = sent_rad.tolist() if self._group else float(sent_rad[0])
+        scaled = self._scale * sent_rad
+        self._message.cmd = scaled.tolist() if self._group else float(scaled[0])
         self._publisher.publish(self._message)
 
     def rest(self) -> None:

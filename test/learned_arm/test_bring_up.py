@@ -11,7 +11,8 @@ from learned_arm.driver import Switch
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
 
-SWITCH = Switch("/controller_manager", ("forward", "states"), ("trajectory", "freedrive"))
+ROBOTS = sorted(path.stem for path in (Path(__file__).parents[2] / "learned_arm/config/robots").glob("*.yaml"))
+SWITCH = Switch("/controller_manager", (), ("forward", "states"), ("trajectory", "freedrive"))
 
 
 def test_the_address_and_what_the_file_names_go_to_the_driver() -> None:
@@ -19,7 +20,29 @@ def test_the_address_and_what_the_file_names_go_to_the_driver() -> None:
     assert (launched.package, launched.launch) == ("ur_robot_driver", "ur_control.launch.py")
     assert launched.arguments == {"ur_type": "ur5e", "launch_rviz": "false", "robot_ip": "192.0.2.1"}
     mock = driver_launch(load_robot("ur5e"), "", mock=True)
-    assert mock.arguments == {"ur_type": "ur5e", "launch_rviz": "false", "use_mock_hardware": "true"}
+    assert mock.arguments == {
+        "ur_type": "ur5e",
+        "launch_rviz": "false",
+        "use_mock_hardware": "true",
+        "robot_ip": "0.0.0.0",
+    }
+
+
+def test_an_address_is_asked_for_where_the_file_knows_none() -> None:
+    with pytest.raises(LearnedArmError, match="no address; allowed: robot_ip:=<robot_ip of ur_robot_driver>"):
+        driver_launch(load_robot("ur5e"), "", mock=False)
+    assert driver_launch(load_robot("fr3"), "", mock=False).arguments["robot_ip"] == "172.16.0.3"
+    assert driver_launch(load_robot("fr3"), "192.0.2.1", mock=False).arguments["robot_ip"] == "192.0.2.1"
+
+
+@pytest.mark.parametrize("name", ROBOTS)
+def test_every_stand_in_starts_without_an_address(name: str) -> None:
+    robot = load_robot(name)
+    if robot.driver is None:
+        return
+    address = robot.driver.address
+    # The stand-in of an xArm is another launch file, which takes none.
+    assert not address or address in driver_launch(robot, "", mock=True).arguments or "fake" in str(robot.driver.mock)
 
 
 def test_files_of_ours_that_a_driver_reads_are_there() -> None:

@@ -55,13 +55,13 @@ SAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     ),
     "joint_group_command": (
         {"topic": TOPIC, "name": "arm"},
-        {"topic": TOPIC, "name": "arm"},
-        {"topic": TOPIC, "joints": JAW, "name": "arm"},
+        {"topic": TOPIC, "name": "arm", "scale": 1.0},
+        {"topic": TOPIC, "joints": JAW, "name": "arm", "scale": 0.5},
     ),
     "joint_single_command": (
         {"topic": TOPIC, "name": "gripper"},
-        {"topic": TOPIC, "name": "gripper"},
-        {"topic": TOPIC, "name": "gripper"},
+        {"topic": TOPIC, "name": "gripper", "scale": 1.0},
+        {"topic": TOPIC, "name": "gripper", "scale": 2.0},
     ),
 }
 

@@ -70,9 +70,8 @@ UR_JOINTS = (
     "wrist_1_joint",
     "wrist_2_joint",
     "wrist_3_joint",
-    "robotiq_85_left_knuckle_joint",
 )
-UR_RANGES = (*around(2 * PI, 2 * PI, PI, 2 * PI, 2 * PI, 2 * PI), (0.0, 0.8))
+UR_RANGES = around(2 * PI, 2 * PI, PI, 2 * PI, 2 * PI, 2 * PI)
 XS_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "left_finger")
 VIPER = degrees((-180, 180), (-106, 72), (-101, 92), (-180, 180), (-107, 128), (-180, 180))
 OPENARM = ((-1.396, 3.491), *around(1.745, 1.571), (-0.1, 2.443), *around(1.571, 0.785, 1.571), (0.0, 0.044))
@@ -87,7 +86,19 @@ DRIVERS = {
         500,
         ("/joint_states",),
         FORWARD,
-        ROBOTIQ,
+        "",
+        "ur_robot_driver",
+        "ur_control.launch.py",
+        "use_mock_hardware",
+    ),
+    "ur5e_robotiq": Driver(
+        (*UR_JOINTS, "robotiq_85_left_knuckle_joint"),
+        (*UR_RANGES, (0.0, 0.8)),
+        (PI,) * 6,
+        500,
+        ("/joint_states", "/gripper/joint_states"),
+        FORWARD,
+        f"/gripper{ROBOTIQ}",
         "ur_robot_driver",
         "ur_control.launch.py",
         "use_mock_hardware",
@@ -99,7 +110,7 @@ DRIVERS = {
         500,
         ("/joint_states",),
         FORWARD,
-        ROBOTIQ,
+        "",
         "ur_robot_driver",
         "ur_control.launch.py",
         "use_mock_hardware",
@@ -136,7 +147,7 @@ DRIVERS = {
         ),
         (2.14,) * 6,
         150,
-        ("/joint_states",),
+        ("/xarm/joint_states",),
         "/xarm6_traj_controller/joint_trajectory",
         "/xarm_gripper/gripper_action",
         "xarm_moveit_config",
@@ -155,7 +166,7 @@ DRIVERS = {
         ),
         (2.14,) * 7,
         150,
-        ("/joint_states",),
+        ("/xarm/joint_states",),
         "/xarm7_traj_controller/joint_trajectory",
         "/xarm_gripper/gripper_action",
         "xarm_moveit_config",
@@ -167,7 +178,7 @@ DRIVERS = {
         (*around(3.11, 2.61799), (-0.061087, 3.11), *around(3.11, 2.1642, 3.11)),
         (2.14,) * 6,
         150,
-        ("/joint_states",),
+        ("/ufactory/joint_states",),
         "/lite6_traj_controller/joint_trajectory",
         "",
         "xarm_moveit_config",
@@ -407,11 +418,11 @@ def tool(robot: Robot, position_rad: tuple[float, ...], link: str) -> np.ndarray
 @pytest.mark.parametrize(
     ("name", "position_rad", "link", "place_m"),
     [
-        ("ur5e", (0, 0, 0, 0, 0, 0, 0), "tool0", (0.8172, 0.2329, 0.0628)),
-        ("ur5e", (0, -PI / 2, 0, -PI / 2, 0, 0, 0), "tool0", (0.0001, 0.2329, 1.0794)),
-        ("ur5e", (0, -PI / 2, 0, 0, 0, 0, 0), "tool0", (0.0998, 0.2329, 0.9797)),
+        ("ur5e", (0, 0, 0, 0, 0, 0), "tool0", (0.8172, 0.2329, 0.0628)),
+        ("ur5e", (0, -PI / 2, 0, -PI / 2, 0, 0), "tool0", (0.0001, 0.2329, 1.0794)),
+        ("ur5e", (0, -PI / 2, 0, 0, 0, 0), "tool0", (0.0998, 0.2329, 0.9797)),
         # The sum of the published lengths: 0.6127 + 0.57155 and 0.17415 + 0.11655.
-        ("ur10e", (0, 0, 0, 0, 0, 0, 0), "tool0", (1.18425, 0.2907, 0.06085)),
+        ("ur10e", (0, 0, 0, 0, 0, 0), "tool0", (1.18425, 0.2907, 0.06085)),
         ("fr3", (0, -PI / 4, 0, -3 * PI / 4, 0, PI / 2, PI / 4, 0), "fr3_link8", (0.3069, 0.0, 0.5903)),
     ],
 )
@@ -433,3 +444,10 @@ def test_a_contract_may_be_for_any_arm(name: str) -> None:
     found = Contract.from_canonical(value)
     assert found.robot.joints == load_robot(name).joints
     assert Contract.from_canonical(found.canonical()).hash == found.hash
+
+
+def test_a_sliding_finger_counts_by_its_stroke_and_a_turning_joint_by_the_radian() -> None:
+    robot = load_robot("fr3")
+    assert robot.per_rad[:7].tolist() == [1.0] * 7
+    assert robot.per_rad[7] == pytest.approx(0.039 / 0.8)
+    assert (load_robot("ur5e_sim").per_rad == 1.0).all()

@@ -124,7 +124,7 @@ def test_a_late_message_moves_the_arm_no_further_than_one_in_time() -> None:
     assert pad.target(HOME, HOME, speed, 60.0)[PAN] == pytest.approx(HOME[PAN] + 0.05)
 
 
-@pytest.mark.parametrize(("name", "robot"), [("ur5e_gamepad", "ur5e"), ("so101_leader", "so101")])
+@pytest.mark.parametrize(("name", "robot"), [("ur5e_gamepad", "ur5e_robotiq"), ("so101_leader", "so101")])
 def test_the_shipped_files_are_for_the_shipped_arms(name: str, robot: str) -> None:
     load_mapping(name, load_robot(robot))
     assert {path.stem for path in TELEOP.glob("*.yaml")} == {"ur5e_gamepad", "so101_leader"}

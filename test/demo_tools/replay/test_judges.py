@@ -10,6 +10,7 @@ import pytest
 from demo_tools.replay.judge import FinalPose, FinalPoseJudge, GoalImageJudge, Look
 from learned_arm.contract import load_contract
 from learned_arm.errors import LearnedArmError
+from learned_arm.robot import load_robot
 
 ROBOT = load_contract("pick_cube").robot
 HOME = np.array(ROBOT.home_rad)
@@ -57,6 +58,28 @@ def test_a_jaw_that_held_nothing_must_be_where_it_was() -> None:
     opened = pose(sent_jaw=0.0, jaw=0.0)
     assert said(opened, opened)
     assert not said(pose(sent_jaw=0.3, jaw=0.3), opened)
+
+
+@pytest.mark.parametrize(
+    ("measured_m", "sent_m", "solved"),
+    [
+        (0.012, 0.0, True),  # as it was: kept apart by what is held
+        (0.011, 0.0, True),
+        (0.0, 0.0, False),  # the object is gone
+        (0.039, 0.039, False),  # wide open
+        (0.012, 0.012, False),  # there, but nothing is pressed
+    ],
+)
+def test_fingers_that_slide_hold_as_they_held(measured_m: float, sent_m: float, solved: bool) -> None:
+    robot = load_robot("fr3")
+    home = np.array(robot.home_rad)
+
+    def end(measured_m: float, sent_m: float) -> FinalPose:
+        return FinalPose(np.array([*home[:7], measured_m]), np.array([*home[:7], sent_m]))
+
+    judge = FinalPoseJudge(robot, (7,), end(0.012, 0.0), 0.05)
+    judge.observe(end(measured_m, sent_m))
+    assert judge.judge().success is solved
 
 
 def test_without_kinematics_every_joint_counts() -> None:

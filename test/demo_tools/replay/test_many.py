@@ -91,9 +91,18 @@ def test_an_episode_passed_if_all_of_its_replays_did(folders: list[Path], tmp_pa
 
 
 def test_what_fails_every_time_is_steady_and_keeps_its_cause() -> None:
-    found = together([verdict("failed", cause=Cause.SIGN)] * 3)
+    found = together([verdict("failed", cause=Cause.SIGN)] * 3, 3)
     assert [each["cause"] for each in found.diagnosis] == [Cause.SIGN]
-    assert together([verdict("passed"), verdict("refused")]).verdict == "refused"
+    assert together([verdict("passed"), verdict("refused")], 2).verdict == "refused"
+
+
+def test_a_replay_that_left_no_verdict_is_no_pass() -> None:
+    found = together([verdict("passed")], 3)
+    assert (found.verdict, found.reason, found.repeats) == (
+        "aborted",
+        "2 of 3 replays left no verdict",
+        {"passed": 1, "count": 3},
+    )
 
 
 def test_nothing_to_replay_is_an_error(folders: list[Path], tmp_path: Path) -> None:
