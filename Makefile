@@ -32,7 +32,7 @@ bench: rendering $(PACKAGE) ## the benchmarks, ending in a table
 	$(PYTHON_IN_VENV) -m benchmarks.run_all
 
 prove: rendering $(PACKAGE) ## the long proofs, ending in a table
-	$(PYTHON_IN_VENV) -m pytest -m prove -rA --show-capture=no
+	$(PYTHON_IN_VENV) -m pytest -m prove -rA --show-capture=no -o faulthandler_timeout=0
 
 clean: ## remove .venv, caches and build folders; runs/ stays
 	rm -rf $(VENV) build install log *.egg-info .pytest_cache .ruff_cache .hypothesis
