@@ -19,6 +19,7 @@ BENCHMARKS = (
     "fault_table",
     "replay_fault_table",
     "replay_lateness",
+    "teleop_latency",
 )
 _LIMIT_S = 900.0
 
