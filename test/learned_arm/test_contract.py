@@ -139,7 +139,7 @@ OTHER = [
     (("robot", "robot"), "ur5e_other"),
     (("robot", "groups", "arm", "limits", "velocity_rad_s"), [3.14, 3.14, 3.14, 3.14, 3.14, 3.15]),
     (("robot", "group_order"), ["gripper", "arm"]),
-    (("robot", "driver"), {"package": "ur_robot_driver"}),
+    (("robot", "driver"), {"package": "a_driver", "launch": "a.launch.py", "install": "ros-jazzy-a-driver"}),
 ]
 
 
