@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from demo_tools.flow import lead
+from demo_tools.flow.domains import held_domain
 from demo_tools.flow.operator import Operator
 from demo_tools.flow.stack import Stack
 from learned_arm.ros import transport
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-# DDS maps a domain to UDP ports; 0 to 101 are safe on every system, and 0 belongs to the user.
-_FIRST_DOMAIN, _DOMAINS = 10, 80
 
 
 class InterruptedWorkError(Exception):
@@ -60,8 +58,7 @@ def run_jobs(
 
     def work(index: int) -> None:
         try:
-            domain = _FIRST_DOMAIN + (os.getpid() * 4 + index) % _DOMAINS
-            with Stack(domain, logs / f"worker_{index}") as stack:
+            with held_domain() as domain, Stack(domain, logs / f"worker_{index}") as stack:
                 for node, parameters in nodes.items():
                     stack.start(node, parameters)
 

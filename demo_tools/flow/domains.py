@@ -1,0 +1,35 @@
+"""DDS domains that nobody else on this machine works in: two simulations in one domain would drive each other's arms."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from learned_arm.errors import LearnedArmError
+
+# DDS maps a domain to UDP ports; 0 to 101 are safe on every system, and 0 belongs to the user.
+DOMAINS = range(10, 90)
+
+
+@contextmanager
+def held_domain() -> Iterator[int]:
+    """A ROS_DOMAIN_ID that no other process holds; it is given back at the end, also of a process that is killed.
+
+    Raises:
+        LearnedArmError: All are taken.
+    """
+    for domain_id in DOMAINS:
+        path = Path(tempfile.gettempdir()) / f"learned_arm_domain_{domain_id}.lock"
+        with path.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield domain_id
+            return
+    raise LearnedArmError(
+        "every DDS domain is taken", got=f"{DOMAINS[0]} to {DOMAINS[-1]}", allowed="fewer runs at once"
+    )
