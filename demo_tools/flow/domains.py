@@ -1,4 +1,4 @@
-"""DDS domains that nobody else on this machine works in: two simulations in one domain would drive each other's arms."""
+"""DDS domains that nobody else on this machine works in: two simulations in one would drive each other's arms."""
 
 from __future__ import annotations
 
