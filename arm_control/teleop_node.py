@@ -50,8 +50,8 @@ class TeleopNode(Node):
                 "a person moves in real time", where="parameter use_sim_time", got=True, allowed=False
             )
         self._mapping = load_mapping(name, self._robot)
-        self._leader = Leader(self._mapping, self._robot) if isinstance(self._mapping, LeaderMapping) else None
-        self._gamepad = None if isinstance(self._mapping, LeaderMapping) else Gamepad(self._mapping, self._robot)
+        self._leader: Leader | None = None
+        self._gamepad: Gamepad | None = None
         self._arm = MeasuredArm(self._robot)
         self._door = DoorClient(self, self._robot, SOURCE)
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
@@ -64,9 +64,11 @@ class TeleopNode(Node):
         for source in self._robot.joint_states:
             take = self._joints_callback(source.topic)
             self.create_subscription(JointState, source.topic, take, qos.newest(1), raw=True)
-        if self._leader is not None:
+        if isinstance(self._mapping, LeaderMapping):
+            self._leader = Leader(self._mapping, self._robot)
             self.create_subscription(JointState, self._mapping.topic, self._on_leader, qos.newest(1), raw=True)
         else:
+            self._gamepad = Gamepad(self._mapping, self._robot)
             self.create_subscription(Joy, self._mapping.topic, self._on_joy, qos.newest(1))
         self.create_subscription(DiagnosticStatus, "/arm_node/status", self._on_door, qos.small())
         self.create_service(SetBool, "~/engage", self._on_engage)

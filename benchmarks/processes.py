@@ -8,22 +8,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
+from demo_tools.flow.domains import held_domain
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
 _PATIENCE_S = 5.0
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-# Domains above those of the demo and its tests, and still within the UDP ports that every system has free.
-_FIRST_DOMAIN, _DOMAINS = 91, 10
+# Held until the process ends.
+_HELD = ExitStack()
 
 
 def own_domain() -> int:
     """A ROS_DOMAIN_ID for this process and its children; one that the user has set stays."""
     if "ROS_DOMAIN_ID" in os.environ:
         return int(os.environ["ROS_DOMAIN_ID"])
-    return _FIRST_DOMAIN + os.getpid() % _DOMAINS
+    return _HELD.enter_context(held_domain())
 
 
 def join_domain(domain_id: int, put: Callable[[str, str], object] = os.environ.__setitem__) -> None:

@@ -95,3 +95,20 @@ class GripperGoals:
     @staticmethod
     def _within(since_ns: int | None, span_ns: int, now_ns: int) -> bool:
         return since_ns is not None and 0 <= now_ns - since_ns < span_ns
+
+
+class Closing:
+    """Whether fingers are to close, for drivers that have one action to close and another to open.
+
+    What moves them neither way, a goal that is asked for again among it, is of the kind of the one before: to open by a
+    hair would let go of what they hold.
+    """
+
+    def __init__(self, deadband: float) -> None:
+        self._deadband, self._closes = deadband, False
+
+    def see(self, position: float, before: float) -> bool:
+        """Take a goal, and the goal before or where the stream began; whether it closes."""
+        if abs(position - before) > self._deadband:
+            self._closes = position < before
+        return self._closes

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from demo_tools.flow.domains import held_domain
+from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
 hypothesis.settings.register_profile("learned_arm", derandomize=True, deadline=None)
@@ -70,19 +70,16 @@ def _limit_of_time(request: pytest.FixtureRequest) -> Iterator[None]:
 @contextmanager
 def _held_domain() -> Iterator[int]:
     deadline_s = time.monotonic() + _LIMIT_S
-    while True:
-        for domain_id in _DOMAINS:
-            path = Path(tempfile.gettempdir()) / f"learned_arm_domain_{domain_id}.lock"
-            with path.open("a") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                yield domain_id
-                return
-        if time.monotonic() > deadline_s:
-            pytest.fail(f"every domain is taken: {_DOMAINS}")
-        time.sleep(0.1)
+    with ExitStack() as stack:
+        while True:
+            try:
+                domain_id = stack.enter_context(held_domain(_DOMAINS))
+                break
+            except LearnedArmError as error:
+                if time.monotonic() > deadline_s:
+                    pytest.fail(str(error))
+            time.sleep(0.1)
+        yield domain_id
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,13 +15,16 @@ DOMAINS = range(10, 90)
 
 
 @contextmanager
-def held_domain() -> Iterator[int]:
+def held_domain(domains: Sequence[int] = DOMAINS) -> Iterator[int]:
     """A ROS_DOMAIN_ID that no other process holds; it is given back at the end, also of a process that is killed.
+
+    Args:
+        domains: To choose from; the first that is free is taken.
 
     Raises:
         LearnedArmError: All are taken.
     """
-    for domain_id in DOMAINS:
+    for domain_id in domains:
         path = Path(tempfile.gettempdir()) / f"learned_arm_domain_{domain_id}.lock"
         with path.open("a") as lock:
             try:
@@ -30,6 +33,5 @@ def held_domain() -> Iterator[int]:
                 continue
             yield domain_id
             return
-    raise LearnedArmError(
-        "every DDS domain is taken", got=f"{DOMAINS[0]} to {DOMAINS[-1]}", allowed="fewer runs at once"
-    )
+    taken = f"{domains[0]} to {domains[-1]}"
+    raise LearnedArmError("every DDS domain is taken", got=taken, allowed="fewer runs at once")

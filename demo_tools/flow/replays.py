@@ -13,6 +13,7 @@ from demo_tools.report.replay_page import FILE_NAME as PAGE_NAME
 from demo_tools.report.replay_page import Replayed, write_replay_page
 from learned_arm.durable import write_json
 from learned_arm.episode import load_episode
+from learned_arm.errors import LearnedArmError
 
 
 def run_replays(
@@ -30,7 +31,7 @@ def run_replays(
         seed: Of their order.
 
     Raises:
-        LearnedArmError: See `ManyReplays`.
+        LearnedArmError: See `ManyReplays`, or no replay left a verdict.
     """
     if out is None:
         jobs = [beside(folder) for folder in folders]
@@ -52,13 +53,15 @@ def run_replays(
         print(f"{before} of {len(folders) * times} replays were done before, in {out}")
     if left:
         _run(left, workers, live, stream)
+    if not many.done():
+        raise LearnedArmError("no replay left a verdict", where=out, allowed="see the errors above")
     found = summary(many.by_episode())
     write_json(out / FILE_NAME, {"replays": 1, "stream": stream, "times": times, "seed": seed, **found})
     said = many.conclude()
     console.print("\n".join(lines(found)), highlight=False, soft_wrap=True)
     page = [Replayed(job.episode, job.into, job.repeat, verdict) for job, verdict in many.done()]
     print(f"{out / FILE_NAME}  {write_replay_page(page, out / PAGE_NAME)}")
-    silent = len(many.by_episode()) - len(said)
+    silent = len(folders) - len(said)
     if silent:
         print(f"{silent} episodes have no verdict at all: see the errors above")
     return max([EXIT_STATUS[verdict.verdict] for verdict in said.values()] + [EXIT_STATUS["aborted"]] * bool(silent))

@@ -20,6 +20,7 @@ from demo_tools.replay.verdict import EXIT_STATUS, LABELS
 from demo_tools.statistics import wilson_interval
 from learned_arm.contract import Contract
 from learned_arm.durable import write_json
+from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
 Advance = Callable[[str], None]
@@ -92,7 +93,13 @@ def replay_simulated(
         relabelled: Whether the episodes were recorded under another contract, and these labels are asked for.
         manner: How labels are played, as far as `replay_node` has parameters for it.
         logs: Folder for the nodes' logs.
+
+    Raises:
+        LearnedArmError: A person is to judge.
     """
+    if contract.success.judge == "operator":
+        where, allowed = f"contract of {contract.task}", "--live, and ~/success or ~/failure of replay_node"
+        raise LearnedArmError("nobody is there to say how it ended", where=where, got="operator", allowed=allowed)
 
     def told(result: dict[str, str]) -> bool:
         advance(result["verdict"])

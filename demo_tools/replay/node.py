@@ -97,6 +97,9 @@ class ReplayNode(Node):
     def close(self) -> None:
         """End a replay that is under way, the tick thread and what looks at the robot."""
         with self._lock:
+            if self._engaged:
+                # Nobody waits for the answer to a release any more; this ends what the door still has to play.
+                self._door.send(self.get_clock().now().nanoseconds, None)
             if self._phase not in _RESTING:
                 self._finish("aborted", "replay_node was stopped")
             if self._ended is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Protocol
 
 from rclpy.action import ActionClient
@@ -11,7 +10,8 @@ from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
 from learned_arm.command_spec import Controller, GripperSettings
-from learned_arm.errors import LearnedArmError
+from learned_arm.gripper_goals import Closing
+from learned_arm.ros.optional import load_messages
 
 _KINDS = {"gripper_command": "GripperCommand", "parallel_gripper_command": "ParallelGripperCommand"}
 # Whatever is between the fingers is what is to be held.
@@ -41,23 +41,12 @@ def make_action(node: Node, controller: Controller, settings: GripperSettings) -
     Raises:
         LearnedArmError: The package of its messages is not installed.
     """
+    needs = {"where": f"group {controller.groups[0]}", "wanted_by": f"adapter {controller.command.adapter}"}
     if controller.command.adapter == "franka_gripper":
-        return FrankaHand(node, _actions("franka_msgs", "franka_ros2 from source", controller), settings)
-    package = _actions("control_msgs", "the package ros-jazzy-control-msgs", controller)
-    kind = getattr(package, _KINDS[controller.command.adapter])
-    return GripperController(node, kind, controller.joints[0], settings)
-
-
-def _actions(package: str, install: str, controller: Controller) -> Any:
-    try:
-        return importlib.import_module(f"{package}.action")
-    except ImportError as error:
-        raise LearnedArmError(
-            f"{package} is not installed",
-            where=f"group {controller.groups[0]}",
-            got=f"adapter {controller.command.adapter}",
-            allowed=f"install {install}",
-        ) from error
+        package = load_messages("franka_msgs.action", **needs, install="franka_ros2 from source")
+        return FrankaHand(node, package, settings)
+    package = load_messages("control_msgs.action", **needs, install="the package ros-jazzy-control-msgs")
+    return GripperController(node, getattr(package, _KINDS[controller.command.adapter]), controller.joints[0], settings)
 
 
 class GripperController:
@@ -98,7 +87,7 @@ class FrankaHand:
         self._move = ActionClient(node, package.Move, f"{settings.action}/move")
         self._grasp = ActionClient(node, package.Grasp, f"{settings.action}/grasp")
         self._speed_m_s, self._force_n = settings.speed_m_s, settings.max_effort
-        self._deadband_m, self._closes = settings.deadband_rad, False
+        self._closing = Closing(settings.deadband_rad)
 
     @property
     def ready(self) -> bool:
@@ -107,11 +96,7 @@ class FrankaHand:
 
     def ask(self, position: float, before: float) -> Future:
         """See `GripperAction`."""
-        # What moves the fingers neither way, a goal that is asked for again among it, is of the kind of the one before:
-        # to open by a hair would let go of what they hold.
-        if abs(position - before) > self._deadband_m:
-            self._closes = position < before
-        closes = self._closes
+        closes = self._closing.see(position, before)
         goal = (self._grasp_kind if closes else self._move_kind).Goal()
         goal.width, goal.speed = 2.0 * position, self._speed_m_s
         if closes:

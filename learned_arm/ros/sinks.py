@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,9 +13,9 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from learned_arm.command_spec import ACTIONS, NAMED, Controller, NamedSettings, TrajectorySettings, VelocitySettings
 from learned_arm.commander import Command
-from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 from learned_arm.ros import messages, qos
+from learned_arm.ros.optional import load_messages
 from learned_arm.velocity_law import VelocityLaw
 
 _SECOND_NS = 1_000_000_000
@@ -137,15 +136,12 @@ class NamedSink:
     def __init__(self, node: Node, controller: Controller) -> None:
         settings, self._group = controller.command.settings, controller.command.adapter == "joint_group_command"
         assert isinstance(settings, NamedSettings)
-        try:
-            package = importlib.import_module("interbotix_xs_msgs.msg")
-        except ImportError as error:
-            raise LearnedArmError(
-                "interbotix_xs_msgs is not installed",
-                where=f"group {controller.groups[0]}",
-                got=f"adapter {controller.command.adapter}",
-                allowed="install interbotix_ros_core from source",
-            ) from error
+        package = load_messages(
+            "interbotix_xs_msgs.msg",
+            where=f"group {controller.groups[0]}",
+            wanted_by=f"adapter {controller.command.adapter}",
+            install="interbotix_ros_core from source",
+        )
         kind = package.JointGroupCommand if self._group else package.JointSingleCommand
         self._publisher = node.create_publisher(kind, controller.command.topic, qos.small())
         self._message: Any = kind(name=settings.name)

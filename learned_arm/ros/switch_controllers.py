@@ -5,7 +5,6 @@ Nothing moves by it: a controller that is activated holds the arm where it is.
 
 from __future__ import annotations
 
-import importlib
 import time
 from typing import Any
 
@@ -18,6 +17,7 @@ from learned_arm.driver import Switch
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
 from learned_arm.ros.node import parameter, run
+from learned_arm.ros.optional import load_messages
 
 _POLL_S = 0.5
 _SWITCH_TIMEOUT = Duration(seconds=5.0)
@@ -39,14 +39,12 @@ class SwitchControllers(Node):
             self.finished = True
             return
         self._switch: Switch = switch
-        try:
-            services = importlib.import_module("controller_manager_msgs.srv")
-        except ImportError as error:
-            raise LearnedArmError(
-                "controller_manager_msgs is not installed",
-                where=f"robot {robot}",
-                allowed="install the package ros-jazzy-controller-manager-msgs",
-            ) from error
+        services = load_messages(
+            "controller_manager_msgs.srv",
+            where=f"robot {robot}",
+            wanted_by="controllers",
+            install="the package ros-jazzy-controller-manager-msgs",
+        )
         self._kinds = services
         self._list = self.create_client(services.ListControllers, f"{switch.manager}/list_controllers")
         self._change = self.create_client(services.SwitchController, f"{switch.manager}/switch_controller")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learned_arm.command_spec import GripperSettings
-from learned_arm.gripper_goals import LATEST_NS, RETRY_NS, GripperGoals
+from learned_arm.gripper_goals import LATEST_NS, RETRY_NS, Closing, GripperGoals
 
 MS = 1_000_000
 DEADBAND, RATE_HZ = 0.01, 10.0
@@ -128,3 +128,27 @@ def test_a_clock_that_is_set_back_silences_nobody() -> None:
     goals = GripperGoals(SETTINGS)
     assert play(goals, [0.0, 0.2], 1000 * MS) == [(1010 * MS, 0.2)]
     assert play(goals, [0.4], 0) == [(0, 0.4)]
+
+
+def test_to_close_is_one_action_and_to_open_another_and_a_hair_is_neither() -> None:
+    closing = Closing(DEADBAND)
+    asked = [
+        (0.5, 0.8, True),  # from where the stream began
+        (0.2, 0.5, True),
+        (0.2, 0.2, True),  # asked for again: the controller had refused it
+        (0.2 + 1e-7, 0.2, True),  # what is held is not let go for a hair
+        (0.6, 0.2, False),
+        (0.6, 0.6, False),
+        (0.6 - 1e-7, 0.6, False),
+        (0.3, 0.6, True),
+    ]
+    assert [closing.see(position, before) for position, before, _ in asked] == [closes for *_, closes in asked]
+
+
+def test_the_goal_before_is_known_when_one_is_asked_for() -> None:
+    goals = GripperGoals(SETTINGS)
+    assert goals.reference is None
+    goals.see(0.3, 0)
+    assert goals.reference == 0.3
+    goals.see(0.5, PERIOD_NS)
+    assert (goals.reference, goals.goal(PERIOD_NS), goals.reference) == (0.3, 0.5, 0.5)

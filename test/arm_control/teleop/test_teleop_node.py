@@ -173,22 +173,19 @@ def test_an_arm_follows_its_leader_once_the_two_agree(
     path.write_text(json.dumps({"teleop": "leader", "topic": "/leader/joint_states", "joints": joints}))
     spawn.node("arm_control.teleop_node", contract=contract, mapping=path)
     person.until(lambda: person.ready)
-    assert person.engage(True) == (False, "nothing comes from /leader/joint_states")
+    person.until(lambda: person.engage(True) == (False, "nothing comes from /leader/joint_states"))
     pan, elbow = person.at["shoulder_pan_joint"], person.at["elbow_joint"]
 
     def far(_s: float) -> None:
         person.lead(pan=-pan + 0.5, elbow=elbow)
 
-    person.spin(0.3, far)
-    accepted, why = person.engage(True, far)
-    assert not accepted and "shoulder_pan_joint is 0.500 rad from its leader" in why
+    person.until(lambda: "shoulder_pan_joint is 0.500 rad from its leader" in person.engage(True, far)[1], far)
     assert person.holder == ""
 
     def near(_s: float) -> None:
         person.lead(pan=-pan, elbow=elbow)
 
-    person.spin(0.3, near)
-    assert person.engage(True, near)[0]
+    person.until(lambda: person.engage(True, near)[0], near)
     person.until(lambda: person.state == "engaged" and person.holder == "teleop", near)
     person.spin(1.0, lambda s: person.lead(pan=-pan - 0.3 * s, elbow=elbow + 0.2 * s))
     person.spin(0.7, lambda _s: person.lead(pan=-pan - 0.3, elbow=elbow + 0.2))
