@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,7 @@ from learned_arm.door_state import State
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import with_first_tick
+from learned_arm.ros.listener import Listener
 from learned_arm.ros.node import is_lock_step, run
 from learned_arm.ros.polled import PolledSubscription
 from learned_arm.ros.priority import take_priority
@@ -65,6 +67,8 @@ class ArmNode(Node):
         self._commander = Commander(self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self))
         self._lock = threading.Lock()
         self._lock_step = is_lock_step(self)
+        # Lock-step has no control loop: whoever brings the last thing that a tick waits for steps it, one at a time.
+        self._turn = threading.RLock() if self._lock_step else nullcontext()
         if self._lock_step and self._contract.period_ns % self._contract.robot.control_period_ns:
             raise LearnedArmError(
                 "in lock-step every tick is a control tick",
@@ -77,17 +81,19 @@ class ArmNode(Node):
         self._sent = self.create_publisher(JointState, "/arm/sent", qos.small())
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.small())
+        self._listener = Listener(self, "sources")
         self._polled: dict[str, PolledSubscription] = {}
         for state in self._contract.robot.joint_states:
             if self._lock_step:
-                on_joints = partial(self._on_joints, state.topic)
-                self.create_subscription(JointState, state.topic, on_joints, qos.small(), raw=True)
+                self._listener.listen(
+                    JointState, state.topic, qos.small(), partial(self._on_awaited_joints, state.topic)
+                )
             else:
                 self._polled[state.topic] = PolledSubscription(self, JointState, state.topic, qos.small())
         self._watch_deadman(deadman)
         for source in SOURCES:
             topic = f"/arm/{source}/targets"
-            self.create_subscription(JointTrajectory, topic, partial(self._on_targets, source), qos.small(), raw=True)
+            self._listener.listen(JointTrajectory, topic, qos.small(), partial(self._on_targets, source))
         self.create_service(SetBool, "~/engage", self._on_engage)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
@@ -112,9 +118,11 @@ class ArmNode(Node):
             self._thread = threading.Thread(target=self._run_in_real_time, name="control", daemon=True)
             self._thread.start()
             threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
+        self._listener.start()
 
     def close(self) -> None:
         """Brake, end the control loop, and leave every controller in a state that may last."""
+        self._listener.close()
         if self._thread is not None:
             if not self.finished:
                 self._brake()
@@ -160,7 +168,7 @@ class ArmNode(Node):
         except LearnedArmError as error:
             self.get_logger().warning(f"{error}; the control loop goes on without, and may be late on a busy machine")
 
-    def _on_joints(self, topic: str, raw: bytes) -> None:
+    def _on_joints(self, topic: str, raw: bytes) -> cdr.JointStateView | None:
         view = None
         try:
             view = cdr.read_joint_state(raw)
@@ -172,11 +180,16 @@ class ArmNode(Node):
             if self._lock_step and self._commander.holder is not None:
                 # In real time their silence is the fault; here each tick is awaited and none can be left out.
                 self._commander.fault(f"joint states refused: {error}")
-        if self._lock_step and view is not None:
-            self._pending_ns, self._pending_since_s = view.stamp_ns, time.monotonic()
-            self._step_when_ready()
+        return view
 
-    def _on_targets(self, source: str, raw: bytes) -> None:
+    def _on_awaited_joints(self, topic: str, raw: bytes, _info: object) -> None:
+        with self._turn:
+            view = self._on_joints(topic, raw)
+            if view is not None:
+                self._pending_ns, self._pending_since_s = view.stamp_ns, time.monotonic()
+                self._step_when_ready()
+
+    def _on_targets(self, source: str, raw: bytes, _info: object) -> None:
         try:
             view = cdr.read_joint_trajectory(raw)
         except LearnedArmError as error:
@@ -184,8 +197,9 @@ class ArmNode(Node):
             return
         if self._lock_step:
             # Taken at their tick and at no other, so that nothing depends on which message came first.
-            self._waiting[source] = view
-            self._step_when_ready()
+            with self._turn:
+                self._waiting[source] = view
+                self._step_when_ready()
         else:
             self._take(source, view, self._now_ns())
 
@@ -207,9 +221,11 @@ class ArmNode(Node):
 
     def _step_when_ready(self) -> None:
         """Lock-step: step the pending tick once the holder's targets for it are in, or it kept us waiting too long."""
-        tick_ns = self._pending_ns
-        if tick_ns is None:
-            return
+        with self._turn:
+            if self._pending_ns is not None:
+                self._step_if_complete(self._pending_ns)
+
+    def _step_if_complete(self, tick_ns: int) -> None:
         self._commander.check_deadman(time.monotonic_ns())
         holder = self._commander.holder
         if holder is not None and tick_ns % self._contract.period_ns == 0:
@@ -281,7 +297,7 @@ class ArmNode(Node):
     def _on_engage(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         source = str(self.get_parameter("source").value)
         try:
-            with self._lock:
+            with self._turn, self._lock:
                 if request.data:
                     response.message = self._engage(source)
                     self._waiting.pop(source, None)
@@ -305,7 +321,7 @@ class ArmNode(Node):
         return with_first_tick(self._commander.engage(source, self._lock_step_now_ns()), self._next_tick_ns())
 
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        with self._lock:
+        with self._turn, self._lock:
             self._commander.stop("~/stop was called")
         response.success, response.message = True, self._commander.reason
         self._tell_a_change()
@@ -314,7 +330,7 @@ class ArmNode(Node):
         return response
 
     def _on_clear_fault(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        with self._lock:
+        with self._turn, self._lock:
             response.message = self._commander.clear_fault()
         response.success = True
         return response

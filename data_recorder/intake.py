@@ -24,7 +24,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from data_recorder.episode_writer import Received
-from learned_arm.ros.polled import NobodyWaits
+from learned_arm.ros.polled import unwaited
 
 _ROUND_S = 0.016
 _MOST_A_ROUND = 1000
@@ -54,7 +54,6 @@ class Intake:
         self.lock = threading.RLock()
         self._node = node
         self._deliver = deliver
-        self._group = NobodyWaits()
         self._sources: list[_Source] = []
         self._held: list[Received] = []
         self._latched: dict[str, Received] = {}
@@ -69,7 +68,7 @@ class Intake:
 
     def subscribe(self, topic: str, message_class: Any, profile: QoSProfile, latched: bool) -> Any:
         """Begin to take a topic; of a latched one the last message is kept. Returns the subscription."""
-        source = _Source(topic, message_class, profile, latched, self._subscription(topic, message_class, profile))
+        source = _Source(topic, message_class, profile, latched, unwaited(self._node, message_class, topic, profile))
         with self.lock:
             self._sources.append(source)
         return source.subscription
@@ -80,7 +79,7 @@ class Intake:
         for source in stuck:
             with self.lock:
                 self._node.destroy_subscription(source.subscription)
-                source.subscription = self._subscription(source.topic, source.message_class, source.profile)
+                source.subscription = unwaited(self._node, source.message_class, source.topic, source.profile)
                 source.stuck = False
         return {source.topic: source.subscription for source in stuck}
 
@@ -111,11 +110,6 @@ class Intake:
         """End the thread. Subscriptions go with their node."""
         self._stopping.set()
         self._thread.join()
-
-    def _subscription(self, topic: str, message_class: Any, profile: QoSProfile) -> Any:
-        return self._node.create_subscription(
-            message_class, topic, lambda _message: None, profile, callback_group=self._group, raw=True
-        )
 
     def _take_from(self, source: _Source, batch: list[Received]) -> None:
         if source.stuck:

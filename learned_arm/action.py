@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
+from learned_arm.timeline import Timeline, sound
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class ActionCodec:
         for group in contract.action.absolute_groups:
             self._absolute[robot.slices[group]] = True
         self._period_s = contract.period_ns / 1e9
+        # Of a chunk at tick 0; chunks of a policy are all of one length.
+        self._times_ns = np.empty(0, np.int64)
 
     def encode(self, targets: NDArray[np.float64], reference: Reference) -> NDArray[np.float32]:
         """Targets of shape (K, dof) in rad -> labels, float32, (K, dof)."""
@@ -63,20 +66,28 @@ class ActionCodec:
     def decode(self, labels: NDArray[np.float32], reference: Reference) -> NDArray[np.float64]:
         """Labels of shape (K, dof) -> targets in rad, (K, dof)."""
         values = self._checked(labels)
-        self._check_reference(reference)
         if self.representation == "absolute":
-            targets = values
-        elif self.representation == "chunk_relative":
+            return values
+        self._check_reference(reference)
+        if self.representation == "chunk_relative":
             targets = values + reference.measured
         else:
             steps = values * self._period_s if self.representation == "velocity" else values
             targets = np.cumsum(steps, axis=0) + reference.commanded
         return np.where(self._absolute, values, targets)
 
+    def timeline(self, tick_ns: int, labels: NDArray[np.float32], reference: Reference) -> Timeline:
+        """Labels of a tick -> targets, each stamped with the time at which it is in force."""
+        # Sums of finite float32 numbers are finite in float64: nothing is left to check.
+        targets = self.decode(labels, reference)
+        return sound(self.times_ns(tick_ns, len(targets)), targets)
+
     def times_ns(self, tick_ns: int, count: int) -> NDArray[np.int64]:
         """When each target of a chunk is in force, ROS time, shape (count,)."""
-        first = self.contract.action.offset_ticks
-        return tick_ns + np.arange(first, first + count, dtype=np.int64) * self.contract.period_ns
+        if len(self._times_ns) != count:
+            first = self.contract.action.offset_ticks
+            self._times_ns = np.arange(first, first + count, dtype=np.int64) * self.contract.period_ns
+        return tick_ns + self._times_ns
 
     def _check_reference(self, reference: Reference) -> None:
         for name, values in (("measured", reference.measured), ("commanded", reference.commanded)):

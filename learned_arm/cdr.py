@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,9 @@ _LITTLE_ENDIAN = b"\x00\x01"
 _MOST_POINTS = 100_000
 # Larger trajectories are rare, and are read point by point.
 _MOST_POINTS_AT_ONCE, _MOST_JOINTS_AT_ONCE = 64, 64
-# By the size of a message the bytes of its frame and names, and what they say: streams are few, and keep theirs.
-_LABELS: dict[int, tuple[bytes, tuple[str, tuple[str, ...]]]] = {}
-_MOST_LABELS, _LONGEST_LABELS = 64, 4096
+_LONGEST_KNOWN, _MOST_SIZES, _MOST_A_SIZE = 4096, 64, 4
+_STAMP = struct.Struct("<iI")
+_AFTER_STAMP = 4 + _STAMP.size
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,31 @@ def trajectory_points(count: int, joints: int) -> struct.Struct:
     return struct.Struct("<" + "I".join([point] * count))
 
 
+class _Known:
+    """By the size of a message the bytes that say the same in each of a stream, and what they say: streams are few."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, list[tuple[bytes, Any]]] = {}
+
+    def find(self, raw: memoryview, start: int) -> tuple[int, Any] | None:
+        """Where the bytes end that were seen before, and what they say."""
+        for said, found in self._found.get(len(raw), ()):
+            stop = start + len(said)
+            if bytes(raw[start:stop]) == said:
+                return stop, found
+        return None
+
+    def keep(self, raw: memoryview, start: int, stop: int, found: Any) -> None:
+        """Remember them, a few a size."""
+        if stop - start <= _LONGEST_KNOWN:
+            if len(self._found) >= _MOST_SIZES:
+                self._found.clear()
+            self._found[len(raw)] = [(bytes(raw[start:stop]), found), *self._found.get(len(raw), ())][:_MOST_A_SIZE]
+
+
+_LABELS, _LAYOUTS = _Known(), _Known()
+
+
 class Reader:
     """Walks through one message."""
 
@@ -113,16 +139,23 @@ class Reader:
 
     def labels(self) -> tuple[str, tuple[str, ...]]:
         """The frame_id and the sequence of names behind it, which are the same in every message of a stream."""
-        start, size = self._at, len(self._raw)
-        known = _LABELS.get(size)
-        if known is not None and self._raw[start : start + len(known[0])] == known[0]:
-            self._at = start + len(known[0])
-            return known[1]
+        start, known = self._at, _LABELS.find(self._raw, self._at)
+        if known is not None:
+            self._at, found = known
+            return found
         found = self.text(), self.texts()
-        if self._at - start <= _LONGEST_LABELS:
-            if len(_LABELS) >= _MOST_LABELS:
-                _LABELS.clear()
-            _LABELS[size] = bytes(self._raw[start : self._at]), found
+        _LABELS.keep(self._raw, start, self._at, found)
+        return found
+
+    def layout(self) -> tuple[str, int, int, str, bool, int]:
+        """Of an image, behind its stamp: frame_id, height, width, encoding, is_bigendian, step; see `labels`."""
+        start, known = self._at, _LAYOUTS.find(self._raw, self._at)
+        if known is not None:
+            self._at, found = known
+            return found
+        frame_id, height, width = self.text(), self.unsigned(), self.unsigned()
+        found = frame_id, height, width, self.text(), bool(self.byte()), self.unsigned()
+        _LAYOUTS.keep(self._raw, start, self._at, found)
         return found
 
     def floats(self) -> NDArray[np.float64]:
@@ -168,7 +201,10 @@ class Reader:
 
 def header_stamp_ns(raw: bytes | memoryview) -> int:
     """Stamp of any message that begins with a std_msgs/msg/Header."""
-    return Reader(raw).stamp_ns()
+    if len(raw) < _AFTER_STAMP or raw[:2] != _LITTLE_ENDIAN:
+        return Reader(raw).stamp_ns()
+    seconds, nanoseconds = _STAMP.unpack_from(raw, 4)
+    return seconds * 1_000_000_000 + nanoseconds
 
 
 def read_header(raw: bytes | memoryview) -> tuple[int, str]:
@@ -180,9 +216,8 @@ def read_header(raw: bytes | memoryview) -> tuple[int, str]:
 def read_image(raw: bytes | memoryview) -> ImageView:
     """Read a sensor_msgs/msg/Image. Its sizes are checked where it is decoded, not here."""
     reader = Reader(raw)
-    stamp_ns, frame_id = reader.stamp_ns(), reader.text()
-    height, width, encoding = reader.unsigned(), reader.unsigned(), reader.text()
-    return ImageView(stamp_ns, frame_id, height, width, encoding, bool(reader.byte()), reader.unsigned(), reader.view())
+    stamp_ns, (frame_id, height, width, encoding, is_bigendian, step) = reader.stamp_ns(), reader.layout()
+    return ImageView(stamp_ns, frame_id, height, width, encoding, is_bigendian, step, reader.view())
 
 
 def read_joint_state(raw: bytes | memoryview) -> JointStateView:

@@ -298,7 +298,7 @@ class Commander:
                 allowed="0 .. 120 s from now",
             )
         in_force = self._timeline
-        if in_force is None or in_force.at(now_ns) is None:
+        if in_force is None or not in_force.reaches(now_ns):
             # Begin from the command in force, so that a first point in the future is approached and not jumped to.
             in_force = at_point(now_ns, self.safety.position_rad)
         self._timeline = in_force.followed_by(timeline, now_ns)
@@ -327,7 +327,7 @@ class Commander:
 
     def _watch_source(self, now_ns: int, monotonic_ns: int) -> None:
         """Free the door from a holder that is dead or has forgotten it: it must not be locked for everyone else."""
-        follows = self._timeline is not None and self._timeline.at(now_ns) is not None
+        follows = self._timeline is not None and self._timeline.reaches(now_ns)
         if self._heard or follows or self.holder is None:
             self._heard, self._heard_ns = False, monotonic_ns
             return

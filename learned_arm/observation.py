@@ -124,7 +124,7 @@ class ObservationBuilder:
             name: self._frames(name, [tick.samples[f"camera:{name}"] for tick in ticks])
             for name in self.contract.cameras
         }
-        state = np.stack([self.measured(tick) for tick in ticks]).astype(np.float32)
+        state = np.array([self.measured(tick) for tick in ticks], np.float32)
         return Observation(ticks[-1].tick_ns, images, state)
 
     def _frames(self, camera: str, samples: Sequence[Sample]) -> NDArray[np.uint8]:
@@ -149,19 +149,17 @@ class ObservationBuilder:
         """
         if self._measured is not None and self._measured[0] is tick:
             return self._measured[1]
-        views = [cdr.read_joint_state(tick.samples[stream].raw) for stream in self._streams]
-        for stream, view in zip(self._streams, views, strict=True):
+        names: tuple[str, ...] = ()
+        positions: list[NDArray[np.float64]] = []
+        for stream, source in self._streams.items():
+            view = cdr.read_joint_state(tick.samples[stream].raw)
             if len(view.position) != len(view.names):
                 raise LearnedArmError(
                     "positions do not match joint names", where=stream, got=len(view.position), allowed=len(view.names)
                 )
-        if len(views) == 1:
-            (source,) = self._streams.values()
-            measured = self._order.positions(source.ours(views[0].names), views[0].position)
-        else:
-            sources = zip(self._streams.values(), views, strict=True)
-            names = tuple(name for source, view in sources for name in source.ours(view.names))
-            measured = self._order.positions(names, np.concatenate([view.position for view in views]))
+            names += source.ours(view.names)
+            positions.append(view.position)
+        measured = self._order.positions(names, positions[0] if len(positions) == 1 else np.concatenate(positions))
         measured.flags.writeable = False
         self._measured = tick, measured
         return measured
@@ -207,8 +205,10 @@ def decode_image(
         raise LearnedArmError(
             "image sizes do not fit its data", where=view.frame_id, got=got, allowed="height*step bytes"
         )
-    rows = np.frombuffer(view.data, np.uint8).reshape(view.height, view.step)[:, : view.width * channels]
-    pixels = rows.reshape(view.height, view.width, channels)
+    pixels = np.frombuffer(view.data, np.uint8)
+    if view.step != view.width * channels:
+        pixels = pixels.reshape(view.height, view.step)[:, : view.width * channels]
+    pixels = pixels.reshape(view.height, view.width, channels)
     height, width = size
     if (view.height, view.width) != size:
         shrinks = height * width < view.height * view.width

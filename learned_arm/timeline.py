@@ -47,13 +47,22 @@ class Timeline:
 
     def part(self, start: int, stop: int) -> Timeline:
         """Some of its points, by their numbers; what is left of a sound timeline is sound."""
-        return _sound(self.stamps_ns[start:stop], self.positions_rad[start:stop])
+        return sound(self.stamps_ns[start:stop], self.positions_rad[start:stop])
+
+    def later(self, by_ns: int) -> Timeline:
+        """The same targets at other times."""
+        return sound(self.stamps_ns + by_ns, self.positions_rad)
+
+    def reaches(self, now_ns: int) -> bool:
+        """Whether it asks for anything at a time."""
+        stamps = self.stamps_ns
+        return len(stamps) > 0 and bool(stamps[0] <= now_ns <= stamps[-1])
 
     def at(self, now_ns: int) -> NDArray[np.float64] | None:
         """Target at a time, shape (dof,); None before the first and past the last point."""
-        stamps = self.stamps_ns
-        if self.empty or not stamps[0] <= now_ns <= stamps[-1]:
+        if not self.reaches(now_ns):
             return None
+        stamps = self.stamps_ns
         after = int(np.searchsorted(stamps, now_ns))
         if stamps[after] == now_ns:
             return self.positions_rad[after]
@@ -67,12 +76,14 @@ class Timeline:
         Where the newer one begins in the future, the target of now stays what it is and is joined to it by a line;
         points of the past are dropped.
         """
+        if newer.empty or newer.stamps_ns[0] <= now_ns:
+            return newer
         here = self.at(now_ns)
-        if newer.empty or here is None or newer.stamps_ns[0] <= now_ns:
+        if here is None:
             return newer
         start, stop = np.searchsorted(self.stamps_ns, (now_ns + 1, newer.stamps_ns[0])).tolist()
         now = np.array([now_ns], dtype=np.int64)
-        return _sound(
+        return sound(
             np.concatenate([now, self.stamps_ns[start:stop], newer.stamps_ns]),
             np.concatenate([here[None], self.positions_rad[start:stop], newer.positions_rad]),
         )
@@ -83,8 +94,8 @@ def at_point(stamp_ns: int, position_rad: NDArray[np.float64]) -> Timeline:
     return Timeline(np.array([stamp_ns], dtype=np.int64), np.asarray(position_rad, dtype=np.float64)[None].copy())
 
 
-def _sound(stamps_ns: NDArray[np.int64], positions_rad: NDArray[np.float64]) -> Timeline:
-    """A timeline of parts of sound ones, in their order; not checked again."""
+def sound(stamps_ns: NDArray[np.int64], positions_rad: NDArray[np.float64]) -> Timeline:
+    """A timeline that needs no check: finite positions at increasing stamps, as many of one as of the other."""
     found = object.__new__(Timeline)
     found.__dict__.update(stamps_ns=stamps_ns, positions_rad=positions_rad)
     return found

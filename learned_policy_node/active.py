@@ -53,9 +53,9 @@ class Active:
 
     def close(self) -> None:
         """End the thread and take everything away; the lease has been given back."""
+        self.intake.close()
         self.pacer.close()
         self.answering.close()
-        self.intake.close()
         for service in self._services:
             self._node.destroy_service(service)
 
@@ -111,12 +111,13 @@ class Active:
         return str(refusal) if refusal is not None else None
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._door.holds:
-            # The streams stay: in lock-step the door waits for an answer that is made of them.
-            self._loop.begin(REQUEST)
-        else:
-            self._loop.reset(REQUEST)
-        self.answering.fault = ""
+        with self.answering.between_ticks:
+            if self._door.holds:
+                # The streams stay: in lock-step the door waits for an answer that is made of them.
+                self._loop.begin(REQUEST)
+            else:
+                self._loop.reset(REQUEST)
+            self.answering.fault = ""
         response.success, response.message = True, "a new episode begins"
         self._changed()
         return response

@@ -33,6 +33,7 @@ class Answering:
     Attributes:
         fault: Why it holds at every tick until this is cleared; empty: it does not.
         tally: What the ticks gave.
+        between_ticks: Whoever holds it, no tick of lock-step is being answered meanwhile.
 
     Args:
         node: Whose publishers are used.
@@ -44,6 +45,7 @@ class Answering:
 
     def __init__(self, node: Node, loop: PolicyLoop, pacer: Pacer, holds: Callable[[], bool], real_time: bool) -> None:
         self.fault, self.tally = "", Tally()
+        self.between_ticks = threading.Lock()
         self._node, self._loop, self._pacer, self._holds, self._real_time = node, loop, pacer, holds, real_time
         self._targets = node.create_publisher(JointTrajectory, f"/arm/{SOURCE}/targets", qos.small())
         self._ticks = node.create_publisher(JointState, "~/ticks", qos.small())
@@ -61,7 +63,9 @@ class Answering:
 
     def arrived(self) -> None:
         """Something came that a tick may wait for; in real time none does."""
-        if self._thread is None:
+        if self._thread is not None:
+            return
+        with self.between_ticks:
             while (tick_ns := self._pacer.take()) is not None:
                 self._answer(tick_ns)
 

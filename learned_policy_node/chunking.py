@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm.errors import LearnedArmError
-from learned_arm.timeline import Timeline
+from learned_arm.timeline import Timeline, sound
 
 NEWEST_FIRST = "newest_first"
 OLDEST_FIRST = "oldest_first"
 ORDERS = (NEWEST_FIRST, OLDEST_FIRST)
-_NO_SLOT = -(2**62)
 _WEIGHT, _SEEN, _SUM = range(3)
 
 
@@ -29,11 +28,8 @@ class Chunker(Protocol):
         """Whether the policy must be asked at this tick."""
         ...
 
-    def push(self, tick_ns: int, stamps_ns: NDArray[np.int64], targets_rad: NDArray[np.float64]) -> None:
-        """Take the chunk of a tick: `targets_rad[k]`, shape (K, dof), is to be in force at `stamps_ns[k]`.
-
-        Stamps are on the grid, one a tick.
-        """
+    def push(self, tick_ns: int, chunk: Timeline) -> None:
+        """Take the chunk of a tick: one target a tick, stamped on the grid."""
         ...
 
     def timeline(self, first_ns: int, count: int) -> Timeline:
@@ -73,64 +69,60 @@ class TemporalEnsemble:
         if order not in ORDERS:
             raise LearnedArmError("unknown order of the ensemble", got=order, allowed=list(ORDERS))
         self.period_ns, self.decay, self.order = period_ns, decay, order
+        self._nothing = np.empty(0)
         self.reset()
 
     def needs_chunk(self, tick_ns: int) -> bool:
         """Always: every tick adds a prediction."""
         return True
 
-    def push(self, tick_ns: int, stamps_ns: NDArray[np.int64], targets_rad: NDArray[np.float64]) -> None:
-        """Add the chunk of a tick; what lies before it may be forgotten."""
+    def push(self, tick_ns: int, chunk: Timeline) -> None:
+        """Add the chunk of a tick; what lies before both is forgotten."""
         tick, rest = divmod(tick_ns, self.period_ns)
         if self._tick is not None and tick <= self._tick:
             newest_ns = self._tick * self.period_ns
             raise LearnedArmError("chunk out of order", got=tick_ns, allowed=f"later than {newest_ns}")
-        chunk = Timeline(stamps_ns, targets_rad)
-        first, off = divmod(int(stamps_ns[0]), self.period_ns)
-        last = first + len(stamps_ns) - 1
-        if rest or off or chunk.end_ns != last * self.period_ns:
-            raise LearnedArmError("chunk off the grid", got=stamps_ns[:4].tolist(), allowed=f"every {self.period_ns}")
-        self._make_room(last + 1 - min(first, tick), targets_rad.shape[1])
-        self._add(tick, np.arange(first, last + 1), targets_rad)
-        self._tick, self._end = tick, last if self._end is None else max(self._end, last)
+        first, off = divmod(int(chunk.stamps_ns[0]), self.period_ns)
+        count = len(chunk.stamps_ns)
+        if rest or off or chunk.end_ns != (first + count - 1) * self.period_ns:
+            stamps_ns = chunk.stamps_ns[:4].tolist()
+            raise LearnedArmError("chunk off the grid", got=stamps_ns, allowed=f"every {self.period_ns}")
+        self._make_room(min(tick, first), first + count, chunk.positions_rad.shape[1])
+        self._add(tick, self._rows[first - self._first : first - self._first + count], chunk.positions_rad)
+        self._tick = tick
 
     def timeline(self, first_ns: int, count: int) -> Timeline:
         """The averaged targets of the next slots."""
         first, rest = divmod(first_ns, self.period_ns)
-        if self._end is None or rest or first > self._end:
+        at, dof = first - self._first, self._dof
+        if rest or not 0 <= at < len(self._rows):
             return EMPTY
-        slots = np.arange(first, min(first + count - 1, self._end) + 1)
-        at = slots % len(self._slot)
-        there = self._slot[at] == slots
-        if not there.all():
-            reach = int(np.argmin(there))
-            slots, at = slots[:reach], at[:reach]
-        if not len(slots):
-            return EMPTY
-        rows, dof = self._rows[at], self._dof
+        rows = self._rows[at : at + count]
+        weights = rows[:, _WEIGHT]
+        if not weights.all():
+            rows = rows[: int(np.argmin(weights))]
+            if not len(rows):
+                return EMPTY
         averages = rows[:, _SUM : _SUM + dof] / rows[:, _WEIGHT, None]
         # An average lies between what it averages; rounding must not move predictions that agree.
         np.maximum(averages, rows[:, _SUM + dof : _SUM + 2 * dof], out=averages)
         np.minimum(averages, rows[:, _SUM + 2 * dof :], out=averages)
-        return Timeline(slots * self.period_ns, averages)
+        return sound(np.arange(first, first + len(rows)) * self.period_ns, averages)
 
     @property
     def end_ns(self) -> int | None:
         """The furthest end of all chunks."""
-        return None if self._end is None else self._end * self.period_ns
+        return (self._first + len(self._rows) - 1) * self.period_ns if len(self._rows) else None
 
     def reset(self) -> None:
         """Forget all chunks."""
         self._tick: int | None = None
-        self._end: int | None = None
-        self._slot, self._rows, self._dof = np.empty(0, np.int64), np.empty((0, 0)), 0
+        self._first, self._dof, self._rows = 0, 0, np.empty((0, 0))
 
-    def _add(self, tick: int, slots: NDArray[np.int64], targets: NDArray[np.float64]) -> None:
-        dof, at = self._dof, slots % len(self._slot)
-        rows, fresh = self._rows[at], self._slot[at] != slots
-        rows[fresh] = self._nothing
-        weights, seen = rows[:, _WEIGHT], rows[:, _SEEN]
-        total, least = rows[:, _SUM : _SUM + dof], rows[:, _SUM + dof : _SUM + 2 * dof]
+    def _add(self, tick: int, rows: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
+        """Add predictions to what is kept of their slots."""
+        dof = self._dof
+        weights, seen, total = rows[:, _WEIGHT], rows[:, _SEEN], rows[:, _SUM : _SUM + dof]
         if self.order == OLDEST_FIRST:
             weight = np.exp(-self.decay * seen)
             seen += 1
@@ -138,35 +130,31 @@ class TemporalEnsemble:
             total += weight[:, None] * targets
         else:
             # Of each slot the newest weighs 1: whatever decays beside it, the weights never vanish together.
-            kept = np.exp(-self.decay * (tick - seen))
+            kept = np.exp(self.decay * (seen - tick))
             seen[:] = tick
             weights *= kept
             weights += 1.0
             total *= kept[:, None]
             total += targets
+        least, most = rows[:, _SUM + dof : _SUM + 2 * dof], rows[:, _SUM + 2 * dof :]
         np.minimum(least, targets, out=least)
-        most = rows[:, _SUM + 2 * dof :]
         np.maximum(most, targets, out=most)
-        self._rows[at] = rows
-        self._slot[at] = slots
 
-    def _make_room(self, slots: int, dof: int) -> None:
-        """Have places for so many slots in a row; slot s has place s modulo their number.
+    def _make_room(self, first: int, stop: int, dof: int) -> None:
+        """Have a row for each slot from `first` on, to where the furthest chunk ends.
 
-        Of each slot is kept, beside its number: the weight of all its predictions; what the next weight is told by,
-        how many there were, or the tick of the newest; their weighted sum, the smallest and the largest of them.
+        Of each slot is kept: the weight of all its predictions; what the next weight is told by, how many there were,
+        or the tick of the newest; their weighted sum, the smallest and the largest of them.
         """
-        if len(self._slot) >= slots:
-            return
-        size = 2 * slots
-        slot, rows = np.full(size, _NO_SLOT), np.zeros((size, _SUM + 3 * dof))
-        used = self._slot != _NO_SLOT
-        at = self._slot[used] % size
-        slot[at], self._dof = self._slot[used], dof
-        if len(at):
-            rows[at] = self._rows[used]
-        self._slot, self._rows = slot, rows
-        self._nothing = np.repeat([0.0, 0.0, 0.0, np.inf, -np.inf], [1, 1, dof, dof, dof])
+        if dof != self._dof:
+            self._dof, self._nothing = dof, np.repeat([0.0, np.inf, -np.inf], [_SUM + dof, dof, dof])
+        kept = self._rows[max(first - self._first, 0) :]
+        before = max(self._first - first, 0)
+        rows = np.empty((max(stop - first, before + len(kept) if len(kept) else 0), len(self._nothing)))
+        rows[:] = self._nothing
+        if len(kept):
+            rows[before : before + len(kept)] = kept
+        self._first, self._rows = first, rows
 
 
 class RecedingHorizon:
@@ -191,9 +179,9 @@ class RecedingHorizon:
         """Whether the steps of the last chunk are used up."""
         return self._chunk is None or tick_ns >= self._tick_ns + self.execute_steps * self.period_ns
 
-    def push(self, tick_ns: int, stamps_ns: NDArray[np.int64], targets_rad: NDArray[np.float64]) -> None:
+    def push(self, tick_ns: int, chunk: Timeline) -> None:
         """Replace the chunk."""
-        self._tick_ns, self._chunk = tick_ns, Timeline(stamps_ns, targets_rad)
+        self._tick_ns, self._chunk = tick_ns, chunk
 
     def timeline(self, first_ns: int, count: int) -> Timeline:
         """The next targets of the chunk."""

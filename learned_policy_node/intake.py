@@ -8,8 +8,6 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image, JointState
 
 from learned_arm import cdr
@@ -17,6 +15,7 @@ from learned_arm.clock_watch import TimeFaultError
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder
 from learned_arm.ros import qos
+from learned_arm.ros.listener import Listener
 from learned_policy_node.loop import PolicyLoop
 
 
@@ -28,7 +27,7 @@ class Intake:
         time_faults: Messages stamped in the future or backward.
 
     Args:
-        node: Whose executor calls.
+        node: Whose subscriptions these are; a thread of their own takes from them.
         loop: Takes the messages.
         lock_step: Whether each frame is awaited.
         arrived: Called after a message that a tick may wait for.
@@ -49,33 +48,20 @@ class Intake:
         self._numbers: dict[str, int] = {}
         self._order = JointOrder(loop.contract.robot.joints)
         images = qos.images_in(lock_step)
-        self._streams: dict[str, tuple[type, QoSProfile]] = {
-            **{each.topic: (Image, images) for each in loop.contract.cameras.values()},
-            **{each.topic: (JointState, qos.small()) for each in loop.contract.robot.joint_states},
-        }
-        self._subscriptions = {topic: self._listen(topic) for topic in self._streams}
-        self._sent = node.create_subscription(JointState, "/arm/sent", self._on_sent, qos.small(), raw=True)
+        self._listener = Listener(node, "streams")
+        for camera in loop.contract.cameras.values():
+            self._listener.listen(Image, camera.topic, images, partial(self._on_stream, camera.topic))
+        for source in loop.contract.robot.joint_states:
+            self._listener.listen(JointState, source.topic, qos.small(), partial(self._on_stream, source.topic))
+        self._listener.listen(JointState, "/arm/sent", qos.small(), self._on_sent)
+        self._listener.start()
 
     def close(self) -> None:
         """Listen no more."""
-        for each in (*self._subscriptions.values(), self._sent):
-            self._node.destroy_subscription(each)
-        self._subscriptions.clear()
-
-    def _listen(self, topic: str) -> Subscription:
-        kind, profile = self._streams[topic]
-        # rclpy passes the information of a message to who takes it; its annotation does not say so.
-        callback: Any = partial(self._on_stream, topic)
-        return self._node.create_subscription(kind, topic, callback, profile, raw=True)
+        self._listener.close()
 
     def _on_stream(self, topic: str, raw: bytes, info: dict[str, Any]) -> None:
         received_ns = time.monotonic_ns()
-        if not raw:
-            # See `data_recorder.intake`: it would be called back with this for ever.
-            self._node.destroy_subscription(self._subscriptions[topic])
-            self._subscriptions[topic] = self._listen(topic)
-            self._node.get_logger().warning(f"{topic} was stuck in the middleware; subscribed anew")
-            return
         # One publisher a topic: a gap in its numbers is a message that never came here.
         number = info["publication_sequence_number"]
         last = self._numbers.get(topic)
@@ -94,7 +80,7 @@ class Intake:
             return
         self._arrived()
 
-    def _on_sent(self, raw: bytes) -> None:
+    def _on_sent(self, raw: bytes, _info: dict[str, Any]) -> None:
         try:
             view = cdr.read_joint_state(raw)
             # Without names nothing was commanded at this control tick.

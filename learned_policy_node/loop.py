@@ -83,6 +83,7 @@ class PolicyLoop:
         }
         self._builder = ObservationBuilder(self.contract)
         self._codec = ActionCodec(self.contract)
+        self._from_command = self.contract.action.representation in _FROM_COMMAND
         self._lock = threading.Lock()
         self._epoch = 0
         self._resets: Counter[str | None] = Counter()
@@ -213,7 +214,7 @@ class PolicyLoop:
             overtaken = self._epoch != epoch
         if overtaken:
             return self._refused(Refusal(tick_ns, "policy", "reset during the tick"), result.stamps_ns)
-        if not result.timeline.empty:
+        if self._from_command and not result.timeline.empty:
             planned = self._planned
             self._planned = result.timeline if planned.empty else planned.followed_by(result.timeline, tick_ns)
         return result
@@ -268,17 +269,15 @@ class PolicyLoop:
         if answer.error is not None:
             raise answer.error
         assert answer.labels is not None
-        targets = self._codec.decode(answer.labels, answer.request.reference)
         tick_ns = answer.request.observation.tick_ns
-        stamps_ns = self._codec.times_ns(tick_ns, len(targets))
+        chunk = self._codec.timeline(tick_ns, answer.labels, answer.request.reference)
         if answer.generation != self._generation:
             self._generation = answer.generation
             self._scheduler.latency.restart()
         self._scheduler.push(
             answer.request.epoch,
             tick_ns,
-            stamps_ns,
-            targets,
+            chunk,
             ready_ns=answer.ready_ns,
             generation=answer.generation,
         )
@@ -290,7 +289,12 @@ class PolicyLoop:
         return phase.value
 
     def _commanded(self, tick_ns: int, measured: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The command in force at a tick: the own plan where it reaches, else the newest one sent."""
+        """The command in force at a tick: the own plan where it reaches, else the newest one sent.
+
+        Where no label is relative to it, it is where the arm stands.
+        """
+        if not self._from_command:
+            return measured
         planned = self._planned.at(tick_ns)
         if planned is not None:
             return planned
@@ -298,11 +302,7 @@ class PolicyLoop:
             sent = next((position for stamp_ns, position in reversed(self._commands) if stamp_ns <= tick_ns), None)
         if sent is not None:
             return sent
-        if self.contract.action.representation in _FROM_COMMAND:
-            raise LearnedArmError(
-                "no command in force yet", where="/arm/sent", allowed="a command at or before the tick"
-            )
-        return measured
+        raise LearnedArmError("no command in force yet", where="/arm/sent", allowed="a command at or before the tick")
 
     def _refused(self, refusal: Refusal, stamps_ns: Mapping[str, int] | None = None) -> TickResult:
         self._forget()

@@ -57,7 +57,7 @@ class OnnxPolicy(PolicyModel):
         self._steps += 1
         labels = self._decoder.decode(found[self._labels])[0]
         # Finite numbers times finite numbers may still overflow.
-        if not np.isfinite(labels).all():
+        if not self._decoder.same_units and not np.isfinite(labels).all():
             raise LearnedArmError("output of the policy not finite", where=self.path.name, got="NaN or infinity")
         return labels
 

@@ -119,8 +119,7 @@ class Scheduler:
         self,
         epoch: int,
         tick_ns: int,
-        stamps_ns: NDArray[np.int64],
-        targets_rad: NDArray[np.float64],
+        chunk: Timeline,
         *,
         ready_ns: int,
         generation: int = 0,
@@ -130,8 +129,7 @@ class Scheduler:
         Args:
             epoch: What `asked` returned.
             tick_ns: Tick of the observation.
-            stamps_ns: When each target is to be in force, on the grid, shape (K,).
-            targets_rad: Targets, shape (K, dof).
+            chunk: Its targets, stamped on the grid.
             ready_ns: ROS time from which it may be used.
             generation: Of the policy that made it. The first of another replaces all earlier ones when it comes into
                 force: two policies are never averaged, and the plan in force bridges to the new one.
@@ -141,7 +139,7 @@ class Scheduler:
         """
         if epoch != self.epoch:
             return False
-        self._pending.append((ready_ns, tick_ns, Timeline(stamps_ns, targets_rad), generation))
+        self._pending.append((ready_ns, tick_ns, chunk, generation))
         return True
 
     def answer(self, tick_ns: int) -> Timeline:
@@ -193,30 +191,32 @@ class Scheduler:
         while self._pending and self._pending[0][0] <= tick_ns:
             _, made_ns, chunk, generation = self._pending.popleft()
             self._in_flight -= 1
-            stamps_ns = chunk.stamps_ns
             if not self.rules.compensate:
-                late_ns = max(first_ns - int(stamps_ns[0]), 0)
-                made_ns, stamps_ns = made_ns + late_ns, stamps_ns + late_ns
-            consumed = int(np.searchsorted(stamps_ns, first_ns))
+                late_ns = max(first_ns - int(chunk.stamps_ns[0]), 0)
+                made_ns, chunk = made_ns + late_ns, chunk.later(late_ns)
+            consumed = int(np.searchsorted(chunk.stamps_ns, first_ns))
             self.late_steps += consumed
-            if consumed < len(stamps_ns):
+            left = chunk.part(consumed, len(chunk.stamps_ns))
+            if not left.empty:
                 if generation != self._generation:
                     self._generation = generation
                     self._chunker.reset()
-                self._chunker.push(made_ns, stamps_ns[consumed:], chunk.positions_rad[consumed:])
+                self._chunker.push(made_ns, left)
                 self._fresh = True
 
     def _begin_seam(self, first_ns: int, new_rad: NDArray[np.float64]) -> None:
         """Measure how far the plan in force lies from the new one where they meet."""
         old_rad, last = self._planned.at(first_ns), self._seam
+        self._seam = None
         if old_rad is None:
-            self._seam = None
             return
-        moving = np.zeros(len(new_rad), dtype=np.int64)
+        distance_rad = old_rad - new_rad
         if last is not None:
             before_ns = np.array([first_ns - self.period_ns])
             moving = (last.left(before_ns, self.period_ns, self.rules.max_jump_rad)[0] > 0).astype(np.int64)
-        self._seam = Seam(first_ns, old_rad - new_rad, moving)
+            self._seam = Seam(first_ns, distance_rad, moving)
+        elif np.abs(distance_rad).max() > self.rules.max_jump_rad:
+            self._seam = Seam(first_ns, distance_rad, np.zeros(len(new_rad), dtype=np.int64))
 
     def _blended(self, raw: Timeline) -> Timeline:
         """The plan plus what is left of the distance at the seam."""
@@ -233,6 +233,8 @@ class Scheduler:
         if self._last_plan is None:
             return EMPTY
         there = len(plan.stamps_ns)
+        if there >= count:
+            return plan
         end_ns, target_rad = self._last_plan
         slots = first_ns + np.arange(there, count, dtype=np.int64) * self.period_ns
         slots = slots[slots <= end_ns + self.rules.hold_ticks * self.period_ns]

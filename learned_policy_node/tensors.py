@@ -18,7 +18,11 @@ Floats = NDArray[np.float32]
 
 
 class JointMap:
-    """Translates between rows in the robot's joint order and physical units and a tensor's own."""
+    """Translates between rows in the robot's joint order and physical units and a tensor's own.
+
+    Attributes:
+        same_units: Whether the tensor's numbers are the physical ones, which come through bit for bit.
+    """
 
     def __init__(self, tensor: JointTensor, joints: Sequence[str]) -> None:
         self._axis = tensor.axis
@@ -28,18 +32,18 @@ class JointMap:
         self._std = np.array(tensor.std, np.float32)
         # Numbers that need no change must come through bit for bit.
         self._same_order = len(self._own) == len(joints) and bool((self._own == np.arange(len(joints))).all())
-        self._same_units = not self._mean.any() and bool((self._std == 1).all())
+        self.same_units = not self._mean.any() and bool((self._std == 1).all())
 
     def encode(self, rows: Floats) -> Floats:
         """Physical rows (B, n, dof) -> the tensor, (B, n, own) or (B, own)."""
         values = rows if self._same_order else rows[..., self._own]
-        if not self._same_units:
+        if not self.same_units:
             values = (values - self._mean) / self._std
         return np.ascontiguousarray(values if self._axis else values[:, -1])
 
     def decode(self, tensor: Floats) -> Floats:
         """The tensor -> physical rows (B, K, dof)."""
-        values = tensor if self._same_units else tensor * self._std + self._mean
+        values = tensor if self.same_units else tensor * self._std + self._mean
         rows = values if self._same_order else values[..., self._robot]
         return rows if self._axis else rows[:, None]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 
 
-class NobodyWaits(CallbackGroup):
+class _NobodyWaits(CallbackGroup):
     """Keeps its members out of every executor's wait set."""
 
     def can_execute(self, entity: object) -> bool:
@@ -20,6 +21,11 @@ class NobodyWaits(CallbackGroup):
 
     def ending_execution(self, entity: object) -> None:
         """Never told."""
+
+
+def unwaited(node: Node, kind: type, topic: str, profile: QoSProfile) -> Subscription:
+    """A subscription of raw messages that no executor waits for; its owner takes them by its handle."""
+    return node.create_subscription(kind, topic, _never, profile, callback_group=_NobodyWaits(), raw=True)
 
 
 class PolledSubscription:
@@ -37,9 +43,7 @@ class PolledSubscription:
 
     def __init__(self, node: Node, kind: type, topic: str, profile: QoSProfile) -> None:
         self._node, self._kind, self._depth = node, kind, profile.depth
-        self._subscription = node.create_subscription(
-            kind, topic, _never, profile, callback_group=NobodyWaits(), raw=True
-        )
+        self._subscription = unwaited(node, kind, topic, profile)
 
     def take(self) -> list[bytes]:
         """Everything that has arrived since the last call, oldest first; from any one thread."""

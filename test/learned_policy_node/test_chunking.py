@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learned_arm.errors import LearnedArmError
+from learned_arm.timeline import Timeline
 from learned_policy_node.chunking import (
     EMPTY,
     NEWEST_FIRST,
@@ -27,7 +28,7 @@ def stamps(tick: int, count: int = HORIZON) -> np.ndarray:
 
 
 def push(chunker: Chunker, tick: int, targets: np.ndarray) -> None:
-    chunker.push(tick * PERIOD_NS, stamps(tick, len(targets)), targets)
+    chunker.push(tick * PERIOD_NS, Timeline(stamps(tick, len(targets)), targets))
 
 
 def brute_force(chunks: dict[int, np.ndarray], slot: int, decay: float, order: str) -> np.ndarray:
@@ -142,5 +143,5 @@ def test_wrong_settings_name_what_is_allowed() -> None:
     with pytest.raises(LearnedArmError, match="horizon"):
         RecedingHorizon(PERIOD_NS, 0)
     with pytest.raises(LearnedArmError, match="off the grid"):
-        TemporalEnsemble(PERIOD_NS).push(0, stamps(0, 2) * 2, np.zeros((2, DOF)))
+        TemporalEnsemble(PERIOD_NS).push(0, Timeline(stamps(0, 2) * 2, np.zeros((2, DOF))))
     assert EMPTY.empty

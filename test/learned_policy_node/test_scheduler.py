@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learned_arm.errors import LearnedArmError
+from learned_arm.timeline import Timeline
 from learned_policy_node.chunking import OLDEST_FIRST, ORDERS, Chunker, RecedingHorizon, TemporalEnsemble
 from learned_policy_node.latency import Latency
 from learned_policy_node.scheduler import Phase, Rules, Scheduler
@@ -52,7 +53,8 @@ class Run:
             targets = self.policy(tick, slots)
             epoch = scheduler.asked()
             ready_ns, generation = tick_ns + delay_ns, self.generation
-            assert scheduler.push(epoch, tick_ns, slots * PERIOD_NS, targets, ready_ns=ready_ns, generation=generation)
+            chunk = Timeline(slots * PERIOD_NS, targets)
+            assert scheduler.push(epoch, tick_ns, chunk, ready_ns=ready_ns, generation=generation)
             scheduler.latency.add(delay_ns)
             self.chunks[tick] = (tick_ns + delay_ns, targets)
         timeline = scheduler.answer(tick_ns)
@@ -261,7 +263,8 @@ def test_nothing_in_flight_survives_a_reset(kind: str, delay: int, at: int) -> N
     before = scheduler.asked()
     scheduler.reset()
     slots = at + OFFSET + np.arange(HORIZON)
-    assert not scheduler.push(before, at * PERIOD_NS, slots * PERIOD_NS, wrong(at, slots), ready_ns=0)
+    chunk = Timeline(slots * PERIOD_NS, wrong(at, slots))
+    assert not scheduler.push(before, at * PERIOD_NS, chunk, ready_ns=0)
     assert scheduler.answer(at * PERIOD_NS).empty
     assert scheduler.phase is Phase.WAITING
     assert scheduler.needs_chunk(at * PERIOD_NS)
@@ -303,7 +306,7 @@ def test_a_policy_is_asked_early_where_its_plan_would_end_first() -> None:
     for _ in range(2):
         scheduler.latency.add(3 * PERIOD_NS - 1)
     slots = OFFSET + np.arange(HORIZON)
-    scheduler.push(scheduler.asked(), 0, slots * PERIOD_NS, future(0, slots), ready_ns=0)
+    scheduler.push(scheduler.asked(), 0, Timeline(slots * PERIOD_NS, future(0, slots)), ready_ns=0)
     scheduler.answer(0)
     assert [scheduler.needs_chunk(tick * PERIOD_NS) for tick in range(1, 8)] == [False] * 4 + [True] * 3
 
