@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from learned_arm import cdr
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
+from learned_arm.ros.listener import Listener
 
 _ANSWER_S = 3.0
 _MOVED_RAD = 1e-9
@@ -54,7 +56,10 @@ class Told:
 
 
 class Observer:
-    """A node in this process. It works while `until` or `spin` runs.
+    """A node in this process. It asks, and hears statuses, while `until` or `spin` runs.
+
+    What comes hundreds of times a second is heard all the time, on a thread of its own: an executor needs a third of a
+    core for it, and where that is missing it hears late what happened in time.
 
     Attributes:
         sent: What the door says that it sent.
@@ -84,18 +89,23 @@ class Observer:
         self.joints_heard_ns = 0
         listen = self._node.create_subscription
         listen(String, STRUCK, self._on_struck, qos.small())
-        listen(JointState, "/arm/sent", self._on_sent, _EVERYTHING, raw=True)
-        listen(JointState, "/policy_node/ticks", self._on_ticks, _EVERYTHING, raw=True)
-        for group in contract.robot.groups:
-            on_command = partial(self._on_command, self.commands[group.name])
-            listen(Float64MultiArray, group.command.topic, on_command, _EVERYTHING, raw=True)
-        for source in contract.robot.joint_states:
-            listen(JointState, source.topic, self._on_joints, _EVERYTHING, raw=True)
         for name in NODES:
             listen(DiagnosticStatus, f"/{name}/status", partial(self._on_status, self.told[name]), qos.small())
+        self._lock = threading.Lock()
+        self._listener = Listener(self._node, "observer")
+        hear = self._listener.listen
+        hear(JointState, "/arm/sent", _EVERYTHING, self._on_sent)
+        hear(JointState, "/policy_node/ticks", _EVERYTHING, self._on_ticks)
+        for group in contract.robot.groups:
+            on_command = partial(self._on_command, self.commands[group.name])
+            hear(Float64MultiArray, group.command.topic, _EVERYTHING, on_command)
+        for source in contract.robot.joint_states:
+            hear(JointState, source.topic, _EVERYTHING, self._on_joints)
+        self._listener.start()
 
     def close(self) -> None:
         """End."""
+        self._listener.close()
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
@@ -117,15 +127,21 @@ class Observer:
 
     def forget(self) -> None:
         """Drop what was heard so far but the last of each."""
-        self.sent_before = self.sent[-_KEPT:-2]
-        # Two of them say how fast the arm was when the first of the next was sent.
-        del self.sent[:-2]
-        self.ticks.clear()
-        for kept in (*self.commands.values(), *self.told.values()):
-            del kept[:-1]
-        # A policy may still speak of the joint states of the last seconds.
-        for stamp_ns in list(self.joints)[:-2000]:
-            del self.joints[stamp_ns]
+        with self._lock:
+            self.sent_before = self.sent[-_KEPT:-2]
+            # Two of them say how fast the arm was when the first of the next was sent.
+            del self.sent[:-2]
+            self.ticks.clear()
+            for kept in (*self.commands.values(), *self.told.values()):
+                del kept[:-1]
+            # A policy may still speak of the joint states of the last seconds.
+            for stamp_ns in list(self.joints)[:-2000]:
+                del self.joints[stamp_ns]
+
+    def all_sent(self) -> list[Sent]:
+        """What `sent` is now, which does not grow."""
+        with self._lock:
+            return list(self.sent)
 
     def value(self, node: str, key: str) -> str:
         """An entry of a node's newest status, empty while there is none."""
@@ -133,7 +149,8 @@ class Observer:
 
     def moved_ns(self, since_ns: int) -> int | None:
         """When the last command was heard that differs from the one before, after a time; None: nothing moved."""
-        for before, after in zip(reversed(self.sent[:-1]), reversed(self.sent), strict=False):
+        sent = self.all_sent()
+        for before, after in zip(reversed(sent[:-1]), reversed(sent), strict=False):
             if after.heard_ns < since_ns:
                 return None
             if np.abs(after.position_rad - before.position_rad).max() > _MOVED_RAD:
@@ -184,21 +201,25 @@ class Observer:
     def _on_struck(self, message: String) -> None:
         self._struck.append(message.data)
 
-    def _on_sent(self, raw: bytes) -> None:
+    def _on_sent(self, raw: bytes, _info: object) -> None:
         view = cdr.read_joint_state(raw)
         # Without names it says that nothing was sent: the door rests.
         if view.names:
-            self.sent.append(Sent(time.monotonic_ns(), view.stamp_ns, view.position))
+            with self._lock:
+                self.sent.append(Sent(time.monotonic_ns(), view.stamp_ns, view.position))
 
-    def _on_command(self, kept: list[NDArray[np.float64]], raw: bytes) -> None:
-        kept.append(cdr.read_float64_array(raw))
+    def _on_command(self, kept: list[NDArray[np.float64]], raw: bytes, _info: object) -> None:
+        with self._lock:
+            kept.append(cdr.read_float64_array(raw))
 
-    def _on_ticks(self, raw: bytes) -> None:
-        self.ticks.append(cdr.read_joint_state(raw).names)
+    def _on_ticks(self, raw: bytes, _info: object) -> None:
+        with self._lock:
+            self.ticks.append(cdr.read_joint_state(raw).names)
 
-    def _on_joints(self, raw: bytes) -> None:
-        self.joints.setdefault(cdr.header_stamp_ns(raw), bytes(raw))
-        self.joints_heard_ns = time.monotonic_ns()
+    def _on_joints(self, raw: bytes, _info: object) -> None:
+        with self._lock:
+            self.joints.setdefault(cdr.header_stamp_ns(raw), bytes(raw))
+            self.joints_heard_ns = time.monotonic_ns()
 
     def _on_status(self, kept: list[Told], message: DiagnosticStatus) -> None:
         kept.append(Told(time.monotonic_ns(), message.message, messages.status_values(message)))

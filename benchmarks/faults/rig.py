@@ -197,7 +197,9 @@ class Rig:
 
     def broken_limits(self) -> list[str]:
         """Commands since the last `forget` that leave the limits, or of which the door does not tell."""
-        sent = self.observer.sent
+        # In this order: the door tells of a command right behind it.
+        commands = {group: list(given) for group, given in self.observer.commands.items()}
+        sent = self.observer.all_sent()
         found = limits.violations(
             self.contract.robot,
             [each.stamp_ns for each in sent],
@@ -208,7 +210,7 @@ class Rig:
         for group, place in self.contract.robot.slices.items():
             told = {each.position_rad[place].tobytes() for each in (*self.observer.sent_before, *sent)}
             # The door tells of a command after it has given it: of the last one maybe not yet.
-            for command in self.observer.commands[group][:-1]:
+            for command in commands[group][:-1]:
                 if command.tobytes() not in told:
                     found.append(f"{group} was commanded to {command.tolist()}, of which /arm/sent says nothing")
         return found
@@ -248,7 +250,7 @@ class Rig:
         return time.monotonic_ns() - self.observer.joints_heard_ns < round(JOINTS_MAX_AGE_S * 1e9)
 
     def _sent_since(self, since_ns: int) -> list[Sent]:
-        sent = self.observer.sent
+        sent = self.observer.all_sent()
         start = len(sent)
         while start and sent[start - 1].heard_ns >= since_ns:
             start -= 1
