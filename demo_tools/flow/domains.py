@@ -26,7 +26,12 @@ def held_domain(domains: Sequence[int] = DOMAINS) -> Iterator[int]:
     """
     for domain_id in domains:
         path = Path(tempfile.gettempdir()) / f"learned_arm_domain_{domain_id}.lock"
-        with path.open("a") as lock:
+        try:
+            lock = path.open("a")
+        except PermissionError:
+            # Another user's, who has it or has had it.
+            continue
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -45,7 +45,7 @@ class Listener:
     """
 
     def __init__(self, node: Node, name: str) -> None:
-        self._node, self._name = node, name
+        self._node = node
         self._sources: list[_Source] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
