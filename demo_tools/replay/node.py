@@ -34,6 +34,7 @@ from learned_arm.ros.node import is_lock_step, parameter, run
 from learned_arm.ros.remote import RemoteNode
 
 _POLL_S = 0.02
+_STATUS_PERIOD_S = 0.5
 _PATIENCE_S = 20.0
 _DISCOVERY_S = 10.0
 # A real arm has no simulation to wait for, and its replay begins this much later.
@@ -78,6 +79,7 @@ class ReplayNode(Node):
         self._lock_step = is_lock_step(self)
         self._lock = threading.RLock()
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
+        self._told_s = 0.0
         self._simulation = RemoteNode(self, "/sim_arm_node")
         self._simulation.prepare(reset=Trigger)
         self.create_service(Trigger, "~/start", self._on_start)
@@ -123,6 +125,7 @@ class ReplayNode(Node):
         self._verdict: Verdict | None = None
         self._preflight: Preflight | None = None
         self._settled = 0
+        self._felt_since_s: float | None = None
 
     # -- services and polling ------------------------------------------------------------------------------------
 
@@ -219,6 +222,9 @@ class ReplayNode(Node):
                 self._attempt, self._engaged, self._engaging = self._attempt + 1, False, False
             if self._ended is not None and not (self._engaged or self._engaging):
                 self._conclude()
+            # Whoever comes in the middle of it is told too.
+            if self._phase not in _RESTING and time.monotonic() - self._told_s > _STATUS_PERIOD_S:
+                self._publish_status()
 
     def _take_loaded(self, loaded: Loaded | LearnedArmError) -> None:
         if isinstance(loaded, LearnedArmError):
@@ -227,17 +233,24 @@ class ReplayNode(Node):
         self._to_phase(Phase.FINDING)
 
     def _look_around(self) -> None:
-        """Go on once the door is there, and the simulation where the episode has a state for it."""
-        waited_s = time.monotonic() - self._phase_since_s
+        """Go on once the door and the arm are there, and the simulation where the episode has a state for it."""
+        now_s = time.monotonic()
+        waited_s = now_s - self._phase_since_s
         if not self._door.ready:
             if waited_s > _DISCOVERY_S:
                 self._finish("refused", "arm_node is not there: start it, and check ROS_DOMAIN_ID")
             return
+        missing = self._senses.missing(self.get_clock().now().nanoseconds)
+        if missing is not None:
+            if waited_s > _DISCOVERY_S:
+                self._finish("refused", f"{missing}, for {_DISCOVERY_S:.0f} s")
+            return
         wanted, loaded = self._asked, self._loaded
         assert wanted is not None and isinstance(loaded, Loaded)
+        self._felt_since_s = self._felt_since_s or now_s
         initial = loaded.episode.initial_state
         state = list(initial.sim_state) if initial is not None and initial.sim_state is not None else []
-        if state and not self._simulation.ready and waited_s < _SIMULATION_DISCOVERY_S:
+        if state and not self._simulation.ready and now_s - self._felt_since_s < _SIMULATION_DISCOVERY_S:
             return
         if self._preflight is None and wanted.preflight:
             self._examiner.begin()
@@ -438,6 +451,7 @@ class ReplayNode(Node):
             self._publish_status()
 
     def _publish_status(self) -> None:
+        self._told_s = time.monotonic()
         verdict = self._verdict
         values = {"state": self._phase.value, "episode": "" if self._asked is None else str(self._asked.episode)}
         if self._playback is not None and self._playback.waits:

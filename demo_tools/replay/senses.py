@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -18,7 +19,7 @@ from learned_arm.contract import Contract
 from learned_arm.episode import SENT
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder, ObservationBuilder
-from learned_arm.ros import qos
+from learned_arm.ros import messages, qos
 from learned_arm.ros.ticker import GRACE_NS, GridTicker
 
 
@@ -72,12 +73,29 @@ class Senses:
         node.create_subscription(JointState, SENT, self._on_sent, qos.small(), raw=True)
         if contract.success.topic is not None:
             node.create_subscription(Bool, contract.success.topic, self._on_success, qos.small())
+        self._door_measures = False
+        if not lock_step:
+            node.create_subscription(DiagnosticStatus, "/arm_node/status", self._on_door_status, qos.small())
         self._ticker = None if lock_step else GridTicker(node, contract.period_ns, self._on_tick, grace_ns=GRACE_NS)
 
     def close(self) -> None:
         """End the tick thread."""
         if self._ticker is not None:
             self._ticker.close()
+
+    def missing(self, now_ns: int) -> str | None:
+        """What a replay in real time cannot begin without and has not heard of yet; with the node's lock held.
+
+        A node that has just started hears of services before it hears the first joint state, and so does the door,
+        which gives no lease before it. In lock-step there may be no joint state before the reset, and nothing is early.
+        """
+        if self._lock_step:
+            return None
+        try:
+            self.measured(now_ns)
+        except LearnedArmError as error:
+            return f"no joint state: {error}"
+        return None if self._door_measures else "arm_node has not measured the arm: look at /arm_node/status"
 
     def measured(self, tick_ns: int) -> NDArray[np.float64]:
         """Measured joints at a tick, rad, shape (dof,); with the node's lock held.
@@ -114,6 +132,9 @@ class Senses:
             self._node.get_logger().error(f"{SENT} refused: {error}", throttle_duration_sec=1.0)
             return
         self._guard(lambda: self._told.sent(view.stamp_ns, sent_rad))
+
+    def _on_door_status(self, message: DiagnosticStatus) -> None:
+        self._door_measures = messages.status_values(message).get("measured") == "True"
 
     def _on_success(self, message: Bool) -> None:
         self._guard(lambda: self._told.success(bool(message.data)))

@@ -208,7 +208,7 @@ def test_the_goal_image_tells_what_solves_the_task_from_what_does_not(
 def test_a_replay_that_is_stopped_says_so_and_the_arm_holds(
     shown: tuple[Contract, Path], tmp_path: Path, spawn: Any, ros_domain_id: int
 ) -> None:
-    """In real time, where nobody waits for the node that has ended."""
+    """In real time, where nobody waits for the node that has ended; it began before there was an arm, and waited."""
     recorded, episode = shown
     value = recorded.canonical()
     # On a busy machine joint states may be late.
@@ -217,11 +217,14 @@ def test_a_replay_that_is_stopped_says_so_and_the_arm_holds(
     own = {"contract": str(tmp_path / stages.CONTRACT_FILE), "episode": episode, "verdict_folder": tmp_path / "v"}
     own |= {"exit_when_done": True, "preflight": False}
     nodes = stages.simulated_nodes(contract, tmp_path, "replay_node", replay_node=own)
-    started = [spawn.node(NODES[name], **{**values, "use_sim_time": False}) for name, values in nodes.items()]
+    simulation, *others = [(NODES[name], {**values, "use_sim_time": False}) for name, values in nodes.items()]
+    started = [spawn.node(module, **values) for module, values in others]
     positions: list[Any] = []
     with Operator(ros_domain_id, lambda: None) as operator:
         operator.listen(JointState, contract.robot.joint_states[0].topic, lambda each: positions.append(each.position))
         lead.meet(operator, lead.REPLAY)
+        operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "finding", 30.0, "the replay to look")
+        spawn.node(simulation[0], **simulation[1])
         operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "playing", 30.0, "the replay to begin")
         # It holds for some ticks before the first label; then the arm is on its way.
         operator.spin_for(1.5)
