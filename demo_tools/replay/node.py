@@ -247,7 +247,8 @@ class ReplayNode(Node):
             return
         wanted, loaded = self._asked, self._loaded
         assert wanted is not None and isinstance(loaded, Loaded)
-        self._felt_since_s = self._felt_since_s or now_s
+        if self._felt_since_s is None:
+            self._felt_since_s = now_s
         initial = loaded.episode.initial_state
         state = list(initial.sim_state) if initial is not None and initial.sim_state is not None else []
         if state and not self._simulation.ready and now_s - self._felt_since_s < _SIMULATION_DISCOVERY_S:

@@ -242,6 +242,23 @@ def test_a_replay_that_is_stopped_says_so_and_the_arm_holds(
     assert moved_rad < 2e-3 < moving_rad, (moved_rad, moving_rad)
 
 
+@pytest.mark.prove
+def test_a_replay_that_finds_no_arm_is_refused_and_says_what_is_missing(
+    shown: tuple[Contract, Path], tmp_path: Path, spawn: Any
+) -> None:
+    contract, episode = shown
+    own = {"contract": str(tmp_path / stages.CONTRACT_FILE), "episode": episode, "verdict_folder": tmp_path / "v"}
+    own |= {"exit_when_done": True, "preflight": False}
+    nodes = stages.simulated_nodes(contract, tmp_path, "replay_node", replay_node=own)
+    *_, replay = [
+        spawn.node(NODES[name], **{**nodes[name], "use_sim_time": False}) for name in ("arm_node", "replay_node")
+    ]
+    assert replay.wait(30.0) == EXIT_STATUS["refused"]
+    said = Verdict.load(tmp_path / "v")
+    assert said is not None and said.verdict == "refused" and not said.tracking.get("ticks")
+    assert said.reason == "no joint state: joints:/joint_states: no message yet, for 10 s"
+
+
 def pass_ticks(operator: Operator, count: int) -> None:
     before = operator.success_count
     operator.wait(lambda: operator.success_count >= before + count, 20.0, "the simulation to run")
