@@ -213,6 +213,7 @@ def test_a_replay_that_is_stopped_says_so_and_the_arm_holds(
     value = recorded.canonical()
     # On a busy machine joint states may be late.
     value["robot"]["joint_states"][0]["max_age_s"] = 1.0
+    value["observation"]["state"]["max_age_s"] = 1.0
     contract = Contract.from_canonical(value)
     own = {"contract": str(tmp_path / stages.CONTRACT_FILE), "episode": episode, "verdict_folder": tmp_path / "v"}
     own |= {"exit_when_done": True, "preflight": False}
@@ -224,6 +225,8 @@ def test_a_replay_that_is_stopped_says_so_and_the_arm_holds(
         operator.listen(JointState, contract.robot.joint_states[0].topic, lambda each: positions.append(each.position))
         lead.meet(operator, lead.REPLAY)
         operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "finding", 30.0, "the replay to look")
+        # Longer than it waits for a simulation where there is an arm.
+        operator.spin_for(2.5)
         spawn.node(simulation[0], **simulation[1])
         operator.wait(lambda: operator.statuses[lead.REPLAY].get("state") == "playing", 30.0, "the replay to begin")
         # It holds for some ticks before the first label; then the arm is on its way.
