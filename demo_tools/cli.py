@@ -396,6 +396,31 @@ def diff(
     return int(worst(rows))
 
 
+def doctor(
+    settings: Annotated[tuple[str, ...], tyro.conf.Positional],
+    seconds: float = 3.0,
+    move: bool = False,
+    yes: bool = False,
+    json: bool = False,
+) -> int:
+    """Examine the robot that is running on this ROS_DOMAIN_ID, and say what to do about each fault; status 1: a fault.
+
+    Topics, rates, joint names, limits, stamps, controllers, cameras, the middleware: everything is looked at, and
+    nothing moves. With --move each joint then moves by 0.05 rad and back, slowly, after you have agreed to it.
+
+    Args:
+        settings: robot:=<name or file>, or contract:=<name or file> for a task's robot with its cameras.
+        seconds: How long to listen.
+        move: Afterwards move each joint by a little, through arm_node: is it the right one, the right way round?
+        yes: Do not ask before each motion. Have the emergency stop in your hand.
+        json: Print JSON instead of lines.
+    """
+    from demo_tools.doctor.command import run_doctor
+    from demo_tools.doctor.subject import asked
+
+    return run_doctor(*asked(settings), seconds, move, yes, json)
+
+
 COMMANDS = {
     "demo": demo,
     "record": record,
@@ -411,6 +436,7 @@ COMMANDS = {
     "compress": compress,
     "snapshot": snapshot,
     "diff": diff,
+    "doctor": doctor,
 }
 # Where the statuses below 4 say something else.
 ERROR_STATUS = {"diff": 4}

@@ -30,7 +30,7 @@ _BESIDE_LIMIT_S = 600.0
 _PATIENCE_S = 5.0
 _SHOWN_CHARACTERS = 4000
 # Domains up to 101 fit into the UDP ports of every system; 0 belongs to the user, 10 to 89 to `learned-arm`.
-_DOMAINS = (*range(90, 102), *range(1, 10))
+DOMAINS = (*range(90, 102), *range(1, 10))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -73,7 +73,7 @@ def _held_domain() -> Iterator[int]:
     with ExitStack() as stack:
         while True:
             try:
-                domain_id = stack.enter_context(held_domain(_DOMAINS))
+                domain_id = stack.enter_context(held_domain(DOMAINS))
                 break
             except LearnedArmError as error:
                 if time.monotonic() > deadline_s:

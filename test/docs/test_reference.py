@@ -19,6 +19,7 @@ from benchmarks.policy_model import write_policy
 from demo_tools.cli import COMMANDS
 from demo_tools.dataset.lerobot_v3 import _features
 from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
+from demo_tools.doctor.findings import CHECKS
 from demo_tools.flow.stack import NODES
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
 from learned_arm.command_spec import (
@@ -99,6 +100,11 @@ def test_exit_statuses() -> None:
     assert set(EXIT_STATUS.values()) | {0, 1, 2, 130} == set(listed)
     for verdict, status in EXIT_STATUS.items():
         assert f"`{verdict}`" in listed[status]
+
+
+def test_every_check_of_the_doctor_is_listed() -> None:
+    listed = column(section("### `learned-arm doctor`"), "check")
+    assert sorted(re.findall(r"[a-z_]+\.[a-z_]+", " ".join(listed))) == sorted(CHECKS)
 
 
 def test_every_target_of_make_is_listed() -> None:

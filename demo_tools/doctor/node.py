@@ -1,0 +1,90 @@
+"""Listens to a robot that is running, for a few seconds, and moves nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image, JointState
+
+from demo_tools.doctor.heard import HeardCamera, HeardJoints, HeardTopic
+from learned_arm.contract import Contract
+from learned_arm.ros import messages, qos
+from learned_arm.ros.listener import Listener
+
+NAME = "learned_arm_doctor"
+# Best effort hears every publisher; deep enough that it is the publisher who is late, if anybody.
+_EARS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+_SPIN_S = 0.05
+# The first message of a stream may have waited for discovery.
+_SETTLE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came.
+
+    Attributes:
+        joints: By topic.
+        cameras: By topic.
+        status: The newest values of `/arm_node/status`.
+        services: Names of all services, those of actions among them.
+    """
+
+    joints: dict[str, HeardJoints]
+    cameras: dict[str, HeardCamera]
+    status: dict[str, str]
+    services: Sequence[str]
+
+
+def listen(contract: Contract, seconds: float) -> Heard:
+    """Listen to joint states, cameras and the door.
+
+    Args:
+        contract: Names them.
+        seconds: How long, after a second in which discovery settles.
+    """
+    context = Context()
+    rclpy.init(context=context)
+    node = Node(NAME, context=context, enable_rosout=False)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    listener = Listener(node, "doctor")
+    joints = {each.topic: HeardJoints(each.topic) for each in contract.robot.joint_states}
+    cameras = {each.topic: HeardCamera(each.topic) for each in contract.cameras.values()}
+    status: dict[str, str] = {}
+    starts_ns = time.time_ns() + round(_SETTLE_S * 1e9)
+
+    def take(heard: HeardTopic, raw: bytes, info: dict[str, Any]) -> None:
+        received_ns = int(info["received_timestamp"])
+        if received_ns >= starts_ns:
+            heard.add(raw, int(info["source_timestamp"]), received_ns, info.get("publication_sequence_number"))
+
+    def see(message: DiagnosticStatus) -> None:
+        status.update(messages.status_values(message))
+
+    try:
+        for kind, heard in ((JointState, joints), (Image, cameras)):
+            for topic, each in heard.items():
+                listener.listen(kind, topic, _EARS, partial(take, each))
+        node.create_subscription(DiagnosticStatus, "/arm_node/status", see, qos.small())
+        listener.start()
+        until_s = time.monotonic() + _SETTLE_S + seconds
+        while time.monotonic() < until_s:
+            executor.spin_once(timeout_sec=_SPIN_S)
+        services = [name for name, _ in node.get_service_names_and_types()]
+        return Heard(joints, cameras, status, services)
+    finally:
+        listener.close()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
