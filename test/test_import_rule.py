@@ -32,6 +32,7 @@ NODE_PARTS = {
     "data_recorder/subscriber.py",
     "demo_tools/replay/examiner.py",
     "demo_tools/replay/eyes.py",
+    "demo_tools/replay/lease.py",
     "demo_tools/replay/senses.py",
     "demo_tools/replay/settings.py",
     "demo_tools/simulation/pacing.py",

@@ -19,6 +19,7 @@ from std_srvs.srv import Trigger
 from demo_tools.replay.examiner import Examiner
 from demo_tools.replay.eyes import Eyes
 from demo_tools.replay.keepsakes import TRACES_NAME, save_traces
+from demo_tools.replay.lease import Lease
 from demo_tools.replay.loading import Asked, Loaded, load
 from demo_tools.replay.playback import SETTLE_TICKS, Playback
 from demo_tools.replay.preflight import Preflight
@@ -89,8 +90,7 @@ class ReplayNode(Node):
         self.create_service(Trigger, "~/failure", self._on_word(False))
         self._eyes = Eyes(self, self._guarded)
         self._phase, self._phase_since_s = Phase.IDLE, time.monotonic()
-        self._engaged = self._engaging = False
-        self._attempt = 0
+        self._lease: Lease | None = None
         self._forget()
         self._contract: Contract | None = None
         self._autostart = self._exit_when_done
@@ -99,9 +99,9 @@ class ReplayNode(Node):
     def close(self) -> None:
         """End a replay that is under way, the tick thread and what looks at the robot."""
         with self._lock:
-            if self._engaged:
+            if self._lease is not None:
                 # Nobody waits for the answer to a release any more; this ends what the door still has to play.
-                self._door.send(self.get_clock().now().nanoseconds, None)
+                self._lease.send(self.get_clock().now().nanoseconds, None)
             if self._phase not in _RESTING:
                 self._finish("aborted", "replay_node was stopped")
             if self._ended is not None:
@@ -173,7 +173,11 @@ class ReplayNode(Node):
     @property
     def _under_way(self) -> bool:
         """Whether the lease is ours, or will be, or the verdict is still to be written."""
-        return self._engaged or self._engaging or self._ended is not None
+        return self._leased or self._ended is not None
+
+    @property
+    def _leased(self) -> bool:
+        return self._lease is not None and self._lease.under_way
 
     def _begin(self) -> None:
         self._forget()
@@ -216,11 +220,10 @@ class ReplayNode(Node):
             waited_s = time.monotonic() - self._phase_since_s
             if self._phase in _WAITING and waited_s > _PATIENCE_S:
                 self._finish("refused", f"nothing happened for {_PATIENCE_S:.0f} s while {self._phase.value}")
-            if self._ended is not None and waited_s > _ANSWER_S and (self._engaged or self._engaging):
+            if self._ended is not None and self._lease is not None and self._leased and waited_s > _ANSWER_S:
                 self.get_logger().error("arm_node does not answer: whether it has the lease back is not known")
-                # An answer that comes later is of a replay that is over.
-                self._attempt, self._engaged, self._engaging = self._attempt + 1, False, False
-            if self._ended is not None and not (self._engaged or self._engaging):
+                self._lease.forget()
+            if self._ended is not None and not self._leased:
                 self._conclude()
             # Whoever comes in the middle of it is told too.
             if self._phase not in _RESTING and time.monotonic() - self._told_s > _STATUS_PERIOD_S:
@@ -307,6 +310,7 @@ class ReplayNode(Node):
         self._door = DoorClient(self, contract.robot, "replay")
         if self._asked is not None and self._asked.cameras:
             self._eyes.open(contract, self._lock_step)
+        self._lease = Lease(self._door, self._guarded, self.get_logger())
         told = Told(tick=self._on_tick, sent=self._on_sent, success=self._on_success)
         self._senses = Senses(self, contract, self._lock_step, self._guarded, told)
         # Last: a node that is half connected is not connected.
@@ -324,42 +328,18 @@ class ReplayNode(Node):
                 self._finish("refused", f"the simulation was not restored: {message}")
 
     def _ask_door(self) -> None:
-        attempt = self._attempt
-
-        def answered(accepted: bool, message: str) -> None:
-            with self._lock:
-                if attempt != self._attempt:
-                    if accepted:
-                        self._door.release(lambda _accepted, _message: None)
-                    return
-                self._engaging, self._engaged = False, accepted
-                if self._phase is not Phase.ENGAGING:
-                    # Aborted meanwhile: a lease that came too late goes back.
-                    self._release()
-                elif not accepted:
-                    self._finish("refused", f"no lease: {message}")
-                else:
-                    self._to_phase(Phase.PLAYING)
-                    # The door may already wait for this tick.
-                    if self._senses.newest_tick_ns:
-                        self._on_tick(self._senses.newest_tick_ns, 0)
-
+        assert self._lease is not None
         self._to_phase(Phase.ENGAGING)
-        self._engaging = True
-        self._door.engage(answered)
+        self._lease.ask(self._on_answer)
 
-    def _release(self) -> None:
-        attempt = self._attempt
-
-        def released(accepted: bool, message: str) -> None:
-            with self._lock:
-                if attempt == self._attempt:
-                    self._engaged = False
-                if not accepted:
-                    self.get_logger().error(f"lease not given back: {message}")
-
-        if self._engaged:
-            self._door.release(released)
+    def _on_answer(self, accepted: bool, message: str) -> None:
+        if not accepted:
+            self._finish("refused", f"no lease: {message}")
+            return
+        self._to_phase(Phase.PLAYING)
+        # The door may already wait for this tick.
+        if self._senses.newest_tick_ns:
+            self._on_tick(self._senses.newest_tick_ns, 0)
 
     # -- ticks -----------------------------------------------------------------------------------------------------
 
@@ -372,7 +352,9 @@ class ReplayNode(Node):
             self._playback.observe(success)
 
     def _on_tick(self, tick_ns: int, late_ns: int) -> None:
-        if self._engaged and tick_ns < self._door.first_tick_ns:
+        lease = self._lease
+        assert lease is not None
+        if lease.held and tick_ns < lease.first_tick_ns:
             return
         playback = self._playback
         timeline = None
@@ -387,9 +369,8 @@ class ReplayNode(Node):
                 timeline = playback.step(tick_ns, late_ns, measured)
                 if self._eyes.tick(tick_ns) or playback.asks is not asked_before:
                     self._publish_status()
-        if self._engaged:
-            # Also while the lease is being given back: in lock-step the door waits for every tick's answer.
-            self._door.send(tick_ns, timeline)
+        # Also while the lease is being given back: in lock-step the door waits for every tick's answer.
+        lease.send(tick_ns, timeline)
         if playback is not None and playback.outcome is not None and self._phase is not Phase.DONE:
             self._finish(*playback.outcome)
 
@@ -409,7 +390,8 @@ class ReplayNode(Node):
             self._playback.outcome = (verdict, reason)
         self._ended = (verdict, reason)
         self._to_phase(Phase.DONE)
-        self._release()
+        if self._lease is not None:
+            self._lease.give_back()
 
     def _conclude(self) -> None:
         assert self._ended is not None
