@@ -33,7 +33,6 @@ from data_recorder.episode_writer import RECORDING_SUFFIX, Draft, Received
 from data_recorder.guards import DiskGuard, IdleGuard
 from data_recorder.inbox import Inbox
 from data_recorder.intake import Intake
-from data_recorder.memory import keep_freed_memory
 from data_recorder.monitor import Monitor
 from data_recorder.pre_roll import PreRoll
 from data_recorder.report import Standing, level, values, words
@@ -46,6 +45,7 @@ from data_recorder.topics import TopicSelection
 from data_recorder.watch import Watch
 from learned_arm.episode import Episode, episode_folder, episode_name
 from learned_arm.errors import LearnedArmError
+from learned_arm.kept_memory import keep_freed_memory
 from learned_arm.ros import messages, qos
 from learned_arm.ros.capture import Capture
 from learned_arm.ros.node import run

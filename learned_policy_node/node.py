@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter
 from rclpy.task import Future
 
 from learned_arm.errors import LearnedArmError
+from learned_arm.kept_memory import keep_freed_memory
 from learned_arm.ros import messages, qos
 from learned_arm.ros.node import is_lock_step, parameter, run
 from learned_policy_node.active import Active
@@ -201,6 +202,7 @@ def make_node() -> PolicyNode:
 
 def main() -> int:
     """Entry point."""
+    keep_freed_memory()
     return run(make_node)
 
 

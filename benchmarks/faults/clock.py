@@ -18,6 +18,7 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 
+from benchmarks.faults.held import HELD_VARIABLE, Word, obey
 from benchmarks.faults.world import CLOCK_VARIABLE
 
 _OFFSET = struct.Struct("<q")
@@ -60,6 +61,7 @@ def follow(offset: SharedOffset) -> None:
 def main() -> None:
     """Run the module that the first argument names."""
     follow(SharedOffset(Path(os.environ[CLOCK_VARIABLE])))
+    obey(Word(Path(os.environ[HELD_VARIABLE])))
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

@@ -12,8 +12,10 @@ from std_msgs.msg import Float64MultiArray
 
 from benchmarks.faults.part import Part
 from benchmarks.faults.world import RADIUS_RAD
+from learned_arm import cdr
 from learned_arm.contract import load_contract
 from learned_arm.ros import messages, qos
+from learned_arm.ros.listener import Listener
 from learned_arm.ros.node import parameter, run
 
 _OFF_NS = 10_000_000_000
@@ -34,19 +36,25 @@ class Driver(Part):
         self._out = self.create_publisher(JointState, self._robot.joint_states[0].topic, qos.small())
         self._frozen_ns = 0
         self._random = random.Random(0)
+        self._listener = Listener(self, "commands")
         for group in self._robot.groups:
-            place = self._robot.slices[group.name]
-            take = partial(self._on_command, place)
-            self.create_subscription(Float64MultiArray, group.command.topic, take, qos.small())
+            take = partial(self._on_command, self._robot.slices[group.name])
+            self._listener.listen(Float64MultiArray, group.command.topic, qos.small(), take)
+        self._listener.start()
         self.start()
+
+    def close(self) -> None:
+        """See `Part`."""
+        super().close()
+        self._listener.close()
 
     def struck(self, fault: str) -> None:
         """See `Part`."""
         self._frozen_ns = 0
 
-    def _on_command(self, place: slice, message: Float64MultiArray) -> None:
+    def _on_command(self, place: slice, raw: bytes, _info: object) -> None:
         position = self._position.copy()
-        position[place] = message.data
+        position[place] = cdr.read_float64_array(raw)
         self._position = position
 
     def publish(self, now_ns: int) -> None:

@@ -16,9 +16,6 @@ import numpy as np
 from learned_arm.errors import LearnedArmError
 
 _OWN = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
-# glibc raises the size from which memory goes back to the system with the largest piece ever given back. Then pictures
-# live between other things, and the process keeps as much as it ever needed at once. A fixed size shows what it holds.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072"}
 
 
 def own_bytes(pid: int) -> int:

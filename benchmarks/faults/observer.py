@@ -28,10 +28,12 @@ from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
 from learned_arm.ros.listener import Listener
+from learned_arm.ros.polled import PolledSubscription
 
 _ANSWER_S = 3.0
 _MOVED_RAD = 1e-9
 _KEPT = 200
+_LOOK_S = 0.01
 # An observer that is late must still have heard every command.
 _EVERYTHING = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2000, reliability=ReliabilityPolicy.RELIABLE)
 NODES = ("arm_node", "policy_node")
@@ -58,8 +60,9 @@ class Told:
 class Observer:
     """A node in this process. It asks, and hears statuses, while `until` or `spin` runs.
 
-    What comes hundreds of times a second is heard all the time, on a thread of its own: an executor needs a third of a
-    core for it, and where that is missing it hears late what happened in time.
+    What comes hundreds of times a second is heard all the time, on threads of its own: an executor needs a third of a
+    core for it, and where that is missing it hears late what happened in time. What is timed wakes a thread; commands
+    and joint states are looked for every 10 ms, since each waking costs more than what it brings.
 
     Attributes:
         sent: What the door says that it sent.
@@ -68,7 +71,7 @@ class Observer:
         told: By node, its statuses.
         ticks: What the policy says that it saw, the `name` fields of `~/ticks`.
         joints: Joint states by stamp, raw; the first of each stamp.
-        joints_heard_ns: When the last of them was heard, monotonic.
+        joints_heard_ns: When the last of them was found, monotonic.
     """
 
     def __init__(self, contract: Contract, domain_id: int) -> None:
@@ -96,16 +99,22 @@ class Observer:
         hear = self._listener.listen
         hear(JointState, "/arm/sent", _EVERYTHING, self._on_sent)
         hear(JointState, "/policy_node/ticks", _EVERYTHING, self._on_ticks)
+        self._looks: list[tuple[PolledSubscription, Callable[[bytes], None]]] = []
         for group in contract.robot.groups:
             on_command = partial(self._on_command, self.commands[group.name])
-            hear(Float64MultiArray, group.command.topic, _EVERYTHING, on_command)
+            self._look_at(Float64MultiArray, group.command.topic, on_command)
         for source in contract.robot.joint_states:
-            hear(JointState, source.topic, _EVERYTHING, self._on_joints)
+            self._look_at(JointState, source.topic, self._on_joints)
+        self._closing = threading.Event()
+        self._looking = threading.Thread(target=self._look, name="looks", daemon=True)
+        self._looking.start()
         self._listener.start()
 
     def close(self) -> None:
         """End."""
         self._listener.close()
+        self._closing.set()
+        self._looking.join()
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
@@ -142,6 +151,11 @@ class Observer:
         """What `sent` is now, which does not grow."""
         with self._lock:
             return list(self.sent)
+
+    def all_commands(self) -> dict[str, list[NDArray[np.float64]]]:
+        """What `commands` are now, which do not grow."""
+        with self._lock:
+            return {group: list(given) for group, given in self.commands.items()}
 
     def value(self, node: str, key: str) -> str:
         """An entry of a node's newest status, empty while there is none."""
@@ -198,6 +212,16 @@ class Observer:
         future = client.call_async(request)
         return future.result() if self.until(future.done, _ANSWER_S) else None
 
+    def _look_at(self, kind: type, topic: str, take: Callable[[bytes], None]) -> None:
+        self._looks.append((PolledSubscription(self._node, kind, topic, _EVERYTHING), take))
+
+    def _look(self) -> None:
+        while not self._closing.wait(_LOOK_S):
+            with self._lock:
+                for subscription, take in self._looks:
+                    for raw in subscription.take():
+                        take(raw)
+
     def _on_struck(self, message: String) -> None:
         self._struck.append(message.data)
 
@@ -208,18 +232,16 @@ class Observer:
             with self._lock:
                 self.sent.append(Sent(time.monotonic_ns(), view.stamp_ns, view.position))
 
-    def _on_command(self, kept: list[NDArray[np.float64]], raw: bytes, _info: object) -> None:
-        with self._lock:
-            kept.append(cdr.read_float64_array(raw))
+    def _on_command(self, kept: list[NDArray[np.float64]], raw: bytes) -> None:
+        kept.append(cdr.read_float64_array(raw))
 
     def _on_ticks(self, raw: bytes, _info: object) -> None:
         with self._lock:
             self.ticks.append(cdr.read_joint_state(raw).names)
 
-    def _on_joints(self, raw: bytes, _info: object) -> None:
-        with self._lock:
-            self.joints.setdefault(cdr.header_stamp_ns(raw), bytes(raw))
-            self.joints_heard_ns = time.monotonic_ns()
+    def _on_joints(self, raw: bytes) -> None:
+        self.joints.setdefault(cdr.header_stamp_ns(raw), bytes(raw))
+        self.joints_heard_ns = time.monotonic_ns()
 
     def _on_status(self, kept: list[Told], message: DiagnosticStatus) -> None:
         kept.append(Told(time.monotonic_ns(), message.message, messages.status_values(message)))

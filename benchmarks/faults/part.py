@@ -10,6 +10,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 
 from benchmarks.faults.world import STRIKE, STRUCK
+from learned_arm.kept_memory import keep_freed_memory
 from learned_arm.ros import qos
 
 NONE = "none"
@@ -28,6 +29,7 @@ class Part(Node):
     """
 
     def __init__(self, name: str, period_s: float, faults: tuple[str, ...]) -> None:
+        keep_freed_memory()
         super().__init__(name)
         self._period_s, self._faults = period_s, faults
         self.fault = NONE

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rclpy.serialization import serialize_message
+from numpy.typing import NDArray
 
 from benchmarks.faults import limits
-from benchmarks.faults.camera import image
+from benchmarks.faults.camera import Pictures
 from benchmarks.faults.clock import SharedOffset
+from benchmarks.faults.held import HELD_VARIABLE, Word
 from benchmarks.faults.observer import Observer, Sent
 from benchmarks.faults.part import NONE
 from benchmarks.faults.policy import write_circle
@@ -23,6 +24,7 @@ from learned_arm.alignment import AlignedTick, Sample
 from learned_arm.contract import Contract
 from learned_arm.door_state import State
 from learned_arm.errors import LearnedArmError
+from learned_arm.kept_memory import keep_freed_memory
 from learned_arm.observation import ObservationBuilder, digest
 
 ARM, POLICY, DRIVER, JOYSTICK = "arm_node", "policy_node", "driver", "joystick"
@@ -51,7 +53,6 @@ class Rig:
         domain_id: ROS_DOMAIN_ID of all.
         size: Height and width of the cameras' pictures.
         rate_hz: Pictures a second.
-        variables: More of the environment of all processes.
     """
 
     def __init__(
@@ -61,20 +62,22 @@ class Rig:
         domain_id: int,
         size: tuple[int, int] = (96, 96),
         rate_hz: float = 30.0,
-        variables: Mapping[str, str] | None = None,
     ) -> None:
+        # This process draws again what the policy says it saw.
+        keep_freed_memory()
         self.contract, self.folder, self._size, self._rate_hz = contract, folder, size, rate_hz
         self.contract_path, self.model_path = folder / "contract.yaml", folder / "circle.onnx"
         save_contract(contract, self.contract_path)
         write_circle(self.model_path, contract)
         self.logs = folder / "logs"
         self.logs.mkdir()
-        self.clock = SharedOffset(folder / "clock")
+        self.clock, self.word = SharedOffset(folder / "clock"), Word(folder / "held")
         self.cameras = {f"{name}_camera": name for name in contract.cameras}
         self._builder = ObservationBuilder(contract)
         self._modes = list(MODES)
+        self._pictures = {name: Pictures(name, *size) for name in contract.cameras}
         self.pids: dict[str, int] = {}
-        own = {CLOCK_VARIABLE: str(folder / "clock"), **(variables or {})}
+        own = {CLOCK_VARIABLE: str(folder / "clock"), HELD_VARIABLE: str(folder / "held")}
         self.processes = Processes(domain_id, self.logs, **own)
         self.observer = Observer(contract, domain_id)
 
@@ -197,8 +200,9 @@ class Rig:
 
     def broken_limits(self) -> list[str]:
         """Commands since the last `forget` that leave the limits, or of which the door does not tell."""
-        # In this order: the door tells of a command right behind it.
-        commands = {group: list(given) for group, given in self.observer.commands.items()}
+        commands = self.observer.all_commands()
+        # The door tells of a command right behind it, and what it tells may wait longer in this process's queue.
+        self.observer.until(lambda: not self._untold(commands), _HEARD_S)
         sent = self.observer.all_sent()
         found = limits.violations(
             self.contract.robot,
@@ -207,13 +211,7 @@ class Rig:
             [each.heard_ns for each in sent],
             CLOCK_JUMP_NS,
         )
-        for group, place in self.contract.robot.slices.items():
-            told = {each.position_rad[place].tobytes() for each in (*self.observer.sent_before, *sent)}
-            # The door tells of a command after it has given it: of the last one maybe not yet.
-            for command in commands[group][:-1]:
-                if command.tobytes() not in told:
-                    found.append(f"{group} was commanded to {command.tolist()}, of which /arm/sent says nothing")
-        return found
+        return found + self._untold(commands)
 
     def unknown_observations(self) -> list[str]:
         """Digests since the last `forget` of observations that were never there to be seen."""
@@ -249,6 +247,16 @@ class Rig:
     def _hears(self) -> bool:
         return time.monotonic_ns() - self.observer.joints_heard_ns < round(JOINTS_MAX_AGE_S * 1e9)
 
+    def _untold(self, commands: Mapping[str, list[NDArray[np.float64]]]) -> list[str]:
+        sent, found = [*self.observer.sent_before, *self.observer.all_sent()], []
+        for group, place in self.contract.robot.slices.items():
+            told = {each.position_rad[place].tobytes() for each in sent}
+            # It tells of a command after it has given it: where it died, of the last one never.
+            for command in commands[group][:-1]:
+                if command.tobytes() not in told:
+                    found.append(f"{group} was commanded to {command.tolist()}, of which /arm/sent says nothing")
+        return found
+
     def _sent_since(self, since_ns: int) -> list[Sent]:
         sent = self.observer.all_sent()
         start = len(sent)
@@ -270,7 +278,7 @@ class Rig:
                 kind, name = stream.split(":", 1)
                 if kind == "camera":
                     shown = mode if name == MODE_CAMERA else GOOD
-                    raw = serialize_message(image(name, stamp_ns, shown, *self._size))
+                    raw = self._pictures[name].at(stamp_ns, shown)
                 else:
                     raw = self.observer.joints[stamp_ns]
                 samples[stream] = Sample(stamp_ns, 0, raw)

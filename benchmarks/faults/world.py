@@ -58,11 +58,17 @@ def save_contract(contract: Contract, path: Path) -> None:
 def picture(camera: str, stamp_ns: int, mode: int, height: int, width: int) -> NDArray[np.uint8]:
     """What a camera shows, uint8, shape (height, width, 3): noise, the stamp in its upper eighth, the mode below."""
     pixels = _noise(camera, height, width).copy()
+    mark(pixels, stamp_ns, mode)
+    return pixels
+
+
+def mark(pixels: NDArray[np.uint8], stamp_ns: int, mode: int) -> None:
+    """Make the picture of another moment and mode of a picture of the same camera, in place."""
+    height, width = pixels.shape[:2]
     block = width // 8
     for index, byte in enumerate(stamp_ns.to_bytes(8, "little")):
         pixels[: height // 8, index * block : (index + 1) * block] = byte
     pixels[-(height // 4) :] = MODE_STEP * mode
-    return pixels
 
 
 @cache

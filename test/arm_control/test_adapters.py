@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import signal
 import sys
@@ -18,6 +17,7 @@ import yaml
 from learned_arm import cdr
 from learned_arm.contract import Contract, load_contract
 from learned_arm.timeline import Timeline, at_point
+from test.patience import patient
 
 pytestmark = pytest.mark.ros
 CONTRACT = load_contract("pick_cube")
@@ -36,8 +36,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     """Writes a contract whose robot has other commands, and joint states that may be late on a busy machine."""
 
     def write(arm: dict[str, Any] | None = None, gripper: dict[str, Any] | None = None) -> Path:
-        content = copy.deepcopy(CONTRACT.canonical())
-        content["robot"]["joint_states"][0]["max_age_s"] = 1.0
+        content = patient(CONTRACT)
         for name, command in {"arm": arm, "gripper": gripper}.items():
             if command is not None:
                 content["robot"]["groups"][name]["command"] = command

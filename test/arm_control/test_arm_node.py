@@ -17,6 +17,7 @@ import yaml
 from learned_arm import cdr
 from learned_arm.contract import Contract, load_contract
 from learned_arm.timeline import Timeline, at_point
+from test import patience
 
 pytestmark = pytest.mark.ros
 CONTRACT = load_contract("pick_cube")
@@ -193,10 +194,8 @@ def bench(spawn: Any, ros_domain_id: int) -> Iterator[Callable[..., Bench]]:
 @pytest.fixture
 def patient(tmp_path: Path) -> Path:
     """A contract whose joint states may be a second old: this process shares its cores with every other test."""
-    content = copy.deepcopy(CONTRACT.canonical())
-    content["robot"]["joint_states"][0]["max_age_s"] = 1.0
     path = tmp_path / "patient.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(patience.patient(CONTRACT)))
     return path
 
 

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from learned_arm.contract import Contract, load_contract
 from learned_arm.observation import Observation
 from learned_policy_node.selftest import SelfTest
+from test import patience
 
 CASES = 3
 BENCH = Path(__file__).with_name("policy_bench.py")
@@ -38,12 +39,7 @@ def bench(contract: Contract, ros_domain_id: int) -> Iterator[Any]:
 @pytest.fixture
 def patient(contract: Contract, tmp_path: Path) -> tuple[Contract, Path]:
     """The contract with ages of a second, and its file: a busy machine stalls a publisher longer than an arm does."""
-    value = contract.canonical()
-    for camera in value["observation"]["cameras"].values():
-        camera["max_age_s"] = 1.0
-    value["observation"]["state"]["max_age_s"] = 1.0
-    for source in value["robot"]["joint_states"]:
-        source["max_age_s"] = 1.0
+    value = patience.patient(contract)
     file = tmp_path / "patient.yaml"
     file.write_text(json.dumps(value))
     return Contract.from_canonical(value), file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import yaml
 from learned_arm import cdr
 from learned_arm.contract import Contract, load_contract
 from learned_arm.timeline import Timeline
+from test.patience import patient
 
 pytestmark = pytest.mark.ros
 SECOND_NS = 1_000_000_000
@@ -111,9 +111,8 @@ class Lead:
 @pytest.fixture
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The contract of a kind of controller."""
-    content = copy.deepcopy(CONTRACT.canonical())
-    # This machine may be busy, and what is drawn matters to nobody here.
-    content["robot"]["joint_states"][0]["max_age_s"] = 0.5
+    content = patient(CONTRACT)
+    # What is drawn matters to nobody here.
     content["observation"]["cameras"] = {"wrist": {**content["observation"]["cameras"]["wrist"], "size": [16, 16]}}
     arm, gripper = KINDS[request.param]
     content["robot"]["groups"]["arm"]["command"] = arm

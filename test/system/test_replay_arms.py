@@ -20,6 +20,7 @@ from demo_tools.replay.many import Job, ManyReplays, summary
 from demo_tools.replay.player import Manner
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
 from learned_arm.contract import Contract, load_contract
+from test.patience import patient
 
 pytestmark = pytest.mark.ros
 TRAJECTORY = {"adapter": "joint_trajectory", "topic": "/joint_trajectory_controller/joint_trajectory"}
@@ -210,11 +211,7 @@ def test_a_replay_that_is_stopped_says_so_and_the_arm_holds(
 ) -> None:
     """In real time, where nobody waits for the node that has ended; it began before there was an arm, and waited."""
     recorded, episode = shown
-    value = recorded.canonical()
-    # On a busy machine joint states may be late.
-    value["robot"]["joint_states"][0]["max_age_s"] = 1.0
-    value["observation"]["state"]["max_age_s"] = 1.0
-    contract = Contract.from_canonical(value)
+    contract = Contract.from_canonical(patient(recorded))
     own = {"contract": str(tmp_path / stages.CONTRACT_FILE), "episode": episode, "verdict_folder": tmp_path / "v"}
     own |= {"exit_when_done": True, "preflight": False}
     nodes = stages.simulated_nodes(contract, tmp_path, "replay_node", replay_node=own)

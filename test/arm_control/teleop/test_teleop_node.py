@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from learned_arm.contract import load_contract
+from test.patience import patient
 
 pytestmark = pytest.mark.ros
 
@@ -122,10 +123,8 @@ class Person:
 @pytest.fixture
 def contract(tmp_path: Path) -> Path:
     """The shipped task; on a busy machine joint states may be late."""
-    value = load_contract("reach_cube").canonical()
-    value["robot"]["joint_states"][0]["max_age_s"] = 1.0
     path = tmp_path / "contract.yaml"
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(patient(load_contract("reach_cube"))))
     return path
 
 
@@ -158,11 +157,15 @@ def test_a_gamepad_moves_the_arm_while_its_button_is_held(spawn: Any, contract: 
     rest = dict(person.at)
     person.spin(0.5, idle)
     assert max(abs(person.at[joint] - rest[joint]) for joint in rest) < 1e-3
-    # Unplugged in mid-motion is let go.
-    person.until(lambda: person.state == "engaged", person.squeeze)
-    person.spin(0.3, lambda _s: person.press(True, -1.0))
-    person.until(lambda: person.holder == "")
-    assert "fell silent" in person.told["teleop_node"]["reason"]
+
+    def unplugged() -> bool:
+        person.until(lambda: person.state == "engaged", person.squeeze)
+        person.spin(0.3, lambda _s: person.press(True, -1.0))
+        person.until(lambda: person.state == "idle" and person.holder == "")
+        return "fell silent" in person.told["teleop_node"]["reason"]
+
+    # In mid-motion that is let go; on a busy machine the door may have stood still before and taken the lease itself.
+    person.until(unplugged)
 
 
 def test_an_arm_follows_its_leader_once_the_two_agree(

@@ -1,4 +1,4 @@
-"""Keeps what images were in for the next ones."""
+"""Keeps the memory that images were in for the next ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ def keep_freed_memory() -> None:
     """Tell glibc, where it is the C library, not to give freed memory back to the system at once.
 
     The next image would find pages that must be cleared and mapped first, which takes several times as long as copying
-    it. Only for a process that does little else than take images: in others what is kept lies between other things,
-    and is of no use to anyone.
+    it. On a virtual machine whose host maps pages when they are touched, it also holds up whatever else runs there, for
+    up to 100 ms: enough to stop an arm. For processes that take or make images all the time; others would only keep
+    what nobody uses again.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
