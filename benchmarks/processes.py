@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from demo_tools.flow.domains import held_domain
+from demo_tools.flow.domains import held_domain, lock_of
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
@@ -45,7 +45,7 @@ class Processes:
 
     def __init__(self, domain_id: int, logs: Path, **variables: str) -> None:
         self._environment = transport.environment(domain_id) | {"OMP_NUM_THREADS": "1"} | variables
-        self._logs = logs
+        self._logs, self._lock = logs, lock_of(domain_id)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Processes:
@@ -80,6 +80,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=self._lock,
             )
         return self._processes[name].pid
 

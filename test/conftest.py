@@ -17,7 +17,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from demo_tools.flow.domains import held_domain
+from demo_tools.flow.domains import held_domain, lock_of
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
@@ -155,6 +155,7 @@ class Spawn:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=lock_of(self.domain_id),
             )
         process = Process(name, popen, log)
         self.processes.append(process)

@@ -14,9 +14,22 @@ from learned_arm.errors import LearnedArmError
 DOMAINS = range(10, 90)
 
 
+_locks: dict[int, int] = {}
+
+
+def lock_of(domain_id: int) -> tuple[int, ...]:
+    """The lock of a domain that this process holds, for `pass_fds` of the processes that it starts there.
+
+    They outlive it where it is killed, and go on driving the arm of their domain: it is free once they have ended too.
+    """
+    return (_locks[domain_id],) if domain_id in _locks else ()
+
+
 @contextmanager
 def held_domain(domains: Sequence[int] = DOMAINS) -> Iterator[int]:
     """A ROS_DOMAIN_ID that no other process holds; it is given back at the end, also of a process that is killed.
+
+    Whoever was handed `lock_of` it holds it too.
 
     Args:
         domains: To choose from; the first that is free is taken.
@@ -36,7 +49,11 @@ def held_domain(domains: Sequence[int] = DOMAINS) -> Iterator[int]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield domain_id
+            _locks[domain_id] = lock.fileno()
+            try:
+                yield domain_id
+            finally:
+                del _locks[domain_id]
             return
     taken = f"{domains[0]} to {domains[-1]}"
     raise LearnedArmError("every DDS domain is taken", got=taken, allowed="fewer runs at once")

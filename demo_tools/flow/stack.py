@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from demo_tools.flow.domains import lock_of
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
@@ -63,6 +64,7 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=lock_of(self.domain_id),
             )
 
     def check(self) -> None:
