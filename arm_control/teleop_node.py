@@ -69,7 +69,9 @@ class TeleopNode(Node):
             self.create_subscription(JointState, self._mapping.topic, self._on_leader, qos.newest(1), raw=True)
         else:
             self._gamepad = Gamepad(self._mapping, self._robot)
-            self.create_subscription(Joy, self._mapping.topic, self._on_joy, qos.newest(1))
+            # Of a device that tells changes every message counts: a button that was let go must not stay pressed.
+            profile = qos.small() if self._mapping.button_events else qos.newest(1)
+            self.create_subscription(Joy, self._mapping.topic, self._on_joy, profile)
         self.create_subscription(DiagnosticStatus, "/arm_node/status", self._on_door, qos.small())
         self.create_service(SetBool, "~/engage", self._on_engage)
         self.create_timer(_POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -124,7 +126,7 @@ class TeleopNode(Node):
             return
         now_ns = self._now_ns()
         here = self._here(now_ns, measured)
-        speed = self._gamepad.speed_rad_s(message.axes, message.buttons)
+        speed = self._gamepad.speed_rad_s(message.axes, here)
         self._send(now_ns, here, self._gamepad.target(here, measured, speed, _LEAD_NS / 1e9))
 
     def _on_engage(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -210,6 +212,8 @@ class TeleopNode(Node):
         if self._state != "idle" and self._silent():
             self._let_go(f"{self._mapping.topic} fell silent")
             self._wanted = False
+            if self._gamepad is not None:
+                self._gamepad.forget()
         if time.monotonic() - self._told_s > _STATUS_S:
             self._tell()
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import queue
 import sys
-import termios
-import threading
-import tty
 from functools import partial
 from typing import Any
 
@@ -21,6 +16,7 @@ from learned_arm import checked
 from learned_arm.ros import messages, qos
 from learned_arm.ros.node import parameter, run
 from learned_arm.ros.remote import RemoteNode
+from learned_arm.ros.terminal import Terminal
 
 KEYS = {
     "s": "start",
@@ -35,7 +31,6 @@ KEYS = {
 }
 QUIT = "q"
 _LOOK_S = 0.05
-_ERASE_LINE = "\r\x1b[K"
 
 
 class KeysNode(Node):
@@ -50,32 +45,20 @@ class KeysNode(Node):
         name = parameter(self, "recorder", "/recorder_node", "Name of the recorder.", read_only=True)
         self._recorder = RemoteNode(self, checked.topic(name, "parameter recorder"))
         self._recorder.prepare(**dict.fromkeys(KEYS.values(), Trigger))
-        self._pressed: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._held: list[str] = []
         self._answers = 0
         self._ends = self.finished = False
-        self._terminal = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
-        if self._terminal is not None:
-            tty.setcbreak(sys.stdin)
+        self._terminal = Terminal(QUIT)
         self.create_subscription(DiagnosticStatus, f"{name}/status", self._on_status, qos.small())
         self.create_timer(_LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
         print("  ".join(f"{key} {action}" for key, action in KEYS.items()), f" {QUIT} quit", flush=True)
-        threading.Thread(target=self._read, name="keys", daemon=True).start()
 
     def close(self) -> None:
         """Give the terminal back as it was."""
-        if self._terminal is not None:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal)
-            print()
-
-    def _read(self) -> None:
-        while key := os.read(sys.stdin.fileno(), 1):
-            self._pressed.put(key.decode("ascii", "replace"))
-        self._pressed.put(QUIT)
+        self._terminal.close()
 
     def _look(self) -> None:
-        while not self._pressed.empty():
-            self._held.append(self._pressed.get())
+        self._held += self._terminal.pressed()
         # A recorder that has just started answers soon: keys wait for it, in order, one at a time.
         while self._held and not self._answers and (self._recorder.ready or self._held[0] not in KEYS):
             key = self._held.pop(0)
@@ -88,17 +71,12 @@ class KeysNode(Node):
 
     def _on_answer(self, action: str, accepted: bool, words: str) -> None:
         self._answers -= 1
-        self._say(f"{action}: {'' if accepted else 'refused: '}{words}")
+        self._terminal.say(f"{action}: {'' if accepted else 'refused: '}{words}")
 
     def _on_status(self, message: DiagnosticStatus) -> None:
-        if self._terminal is not None:
-            values: dict[str, Any] = messages.status_values(message)
-            line = f"{message.message}  {values.get('seconds', '')} s  {values.get('messages', '')} messages"
-            width = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 120
-            print(f"{_ERASE_LINE}{line[: width - 1]}", end="", flush=True)
-
-    def _say(self, words: str) -> None:
-        print(f"{_ERASE_LINE if self._terminal is not None else ''}{words}", flush=True)
+        values: dict[str, Any] = messages.status_values(message)
+        line = f"{message.message}  {values.get('seconds', '')} s  {values.get('messages', '')} messages"
+        self._terminal.show(line)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         try:
             file = get_package_share_path(launched.package) / "launch" / launched.launch
         except PackageNotFoundError as error:
-            raise LearnedArmError(how_to_install(launched.package, driver_of(robot))) from error
+            raise LearnedArmError(how_to_install(launched.package, driver_of(robot).install)) from error
         if not file.is_file():
             raise LearnedArmError("the driver has no such launch file", where=launched.package, got=file)
         source = AnyLaunchDescriptionSource(str(file))

@@ -23,6 +23,12 @@ def generate_launch_description() -> LaunchDescription:
             argument("mapping", "Teleoperation file: name of a shipped one or path."),
             argument("robot", "Robot file to use instead of the one that the contract names.", ""),
             argument("joy", "true: start the gamepad's driver (ros-jazzy-joy) as well.", "false", launching.BOOLEAN),
+            argument(
+                "spacenav",
+                "true: start the SpaceMouse's driver (ros-jazzy-spacenav) as well.",
+                "false",
+                launching.BOOLEAN,
+            ),
             launching.transport(),
             Node(
                 package="joy",
@@ -31,6 +37,12 @@ def generate_launch_description() -> LaunchDescription:
                 output="screen",
                 parameters=[{"autorepeat_rate": 50.0}],
                 condition=IfCondition(LaunchConfiguration("joy")),
+            ),
+            Node(
+                package="spacenav",
+                executable="spacenav_node",
+                output="screen",
+                condition=IfCondition(LaunchConfiguration("spacenav")),
             ),
             launching.node(
                 "teleop_node",

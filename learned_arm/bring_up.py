@@ -52,11 +52,11 @@ def driver_launch(robot: Robot, address: str, mock: bool) -> Launched:
     return Launched(chosen.package, chosen.launch, arguments)
 
 
-def how_to_install(package: str, driver: Driver) -> str:
-    """What to do about a package of a driver that is not there."""
-    if "://" in driver.install:
-        return f"{package} is not installed: build it from {driver.install}, then source its workspace"
-    return f"{package} is not installed: sudo apt install {driver.install}"
+def how_to_install(package: str, install: str) -> str:
+    """What to do about a driver's package that is not there; it comes from an apt package or a repository."""
+    if "://" in install:
+        return f"{package} is not installed: build it from {install}, then source its workspace"
+    return f"{package} is not installed: sudo apt install {install}"
 
 
 def to_switch(switch: Switch, states: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -24,6 +24,7 @@ ROS_PREFIXES = ("rclpy", "rosidl", "rosbag2")
 ROS_SUFFIXES = ("_msgs", "_srvs", "_interfaces")
 # Parts of a node that stand in a file of their own: only node modules may import them.
 NODE_PARTS = {
+    "arm_control/keys.py",
     "arm_control/settings.py",
     "data_recorder/definitions.py",
     "data_recorder/intake.py",

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arm_control.teleop.tool import FRAMES, Frame
 from learned_arm import checked
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 
 KINDS = ("leader", "gamepad")
+DIRECTIONS = ("x", "y", "z", "roll", "pitch", "yaw")
+"""Along and about the axes of a frame."""
 _POSITIVE = checked.number(0.0, 1e3, open_low=True)
 _MOST_BUTTONS = 63
 
@@ -65,6 +68,34 @@ class Control:
 
 
 @dataclass(frozen=True)
+class ToolControl:
+    """An axis or a button that moves the tool, and all joints for it.
+
+    Attributes:
+        number: Of the axis or button in the Joy message.
+        direction: One of `DIRECTIONS`.
+        speed: At its full, m/s or rad/s; below 0 the other way.
+    """
+
+    number: int
+    direction: str
+    speed: float
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """What is moved along straight lines.
+
+    Attributes:
+        link: The tool's, in the robot's kinematics.
+        frame: Whose axes the directions are: the base's or the tool's.
+    """
+
+    link: str
+    frame: Frame
+
+
+@dataclass(frozen=True)
 class GamepadMapping:
     """A gamepad.
 
@@ -75,14 +106,18 @@ class GamepadMapping:
         deadzone: Axes count from here on.
         axes: What they move.
         buttons: What they move.
+        tool: What those of a tool move; None: there are none.
+        button_events: Whether a message tells of one button only, its last, and only when that one changes.
     """
 
     topic: str
     max_age_s: float
     held_button: int
     deadzone: float
-    axes: tuple[Control, ...]
-    buttons: tuple[Control, ...]
+    axes: tuple[Control | ToolControl, ...]
+    buttons: tuple[Control | ToolControl, ...]
+    tool: ToolSpec | None
+    button_events: bool
 
 
 def load_mapping(name_or_path: str | Path, robot: Robot) -> LeaderMapping | GamepadMapping:
@@ -139,7 +174,7 @@ def _followed(value: Any, where: str) -> Followed:
 
 
 def _gamepad(top: checked.Section, robot: Robot) -> GamepadMapping:
-    def controls(number: str) -> tuple[Control, ...]:
+    def controls(number: str) -> tuple[Control | ToolControl, ...]:
         check = checked.list_of(lambda value, at: _control(value, at, number, robot), shortest=0)
         return top.take("axes" if number == "axis" else "buttons", check, default=())
 
@@ -151,7 +186,11 @@ def _gamepad(top: checked.Section, robot: Robot) -> GamepadMapping:
         deadzone=top.take("deadzone", checked.number(0.0, 0.9), default=0.05),
         axes=axes,
         buttons=buttons,
+        tool=top.take("tool", lambda value, at: _tool(value, at, robot), default=None),
+        button_events=top.take("button_events", checked.boolean, default=False),
     )
+    if found.tool is None and any(isinstance(each, ToolControl) for each in (*axes, *buttons)):
+        raise LearnedArmError("no tool to move", where=top.where, allowed="tool: {link: ...}")
     if found.held_button in [each.number for each in buttons]:
         raise LearnedArmError("a button that is held moves something", where=top.where, got=found.held_button)
     if not axes and not buttons:
@@ -159,8 +198,30 @@ def _gamepad(top: checked.Section, robot: Robot) -> GamepadMapping:
     return found
 
 
-def _control(value: Any, where: str, number: str, robot: Robot) -> Control:
+def _tool(value: Any, where: str, robot: Robot) -> ToolSpec:
+    if robot.kinematics is None:
+        raise LearnedArmError("the robot file has no kinematics", where=where, got=robot.name)
     section = checked.Section(value, where)
+    found = ToolSpec(
+        link=section.take("link", checked.choice(*robot.kinematics.links)),
+        frame=section.take("frame", checked.choice(*FRAMES), default="base"),
+    )
+    section.done()
+    return found
+
+
+def _control(value: Any, where: str, number: str, robot: Robot) -> Control | ToolControl:
+    section = checked.Section(value, where)
+    direction = section.take("tool", checked.choice(*DIRECTIONS), default="")
+    if direction:
+        key = "speed_m_s" if DIRECTIONS.index(direction) < 3 else "speed_rad_s"
+        moved = ToolControl(
+            number=section.take(number, checked.integer(0, _MOST_BUTTONS)),
+            direction=direction,
+            speed=section.take(key, checked.number(-10.0, 10.0)),
+        )
+        section.done()
+        return moved
     found = Control(
         number=section.take(number, checked.integer(0, _MOST_BUTTONS)),
         joint=section.take("joint", checked.text),

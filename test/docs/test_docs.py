@@ -6,6 +6,7 @@ folder. A command that `PARSED_ONLY` lists is not run, for the reason that stand
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
@@ -31,7 +32,7 @@ from learned_arm.robot import parse_robot
 from test.patience import patient
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 REFERENCE = (ROOT / "docs/reference.md").read_text()
 # What the pages say, and what is run: enough to see that it works, too little for a good policy.
 SMALLER = {
@@ -125,6 +126,13 @@ def is_launched(words: list[str]) -> bool:
     return all(f'argument("{name}",' in text for name in names)
 
 
+def is_examination(words: list[str]) -> bool:
+    known = inspect.signature(COMMANDS["doctor"]).parameters
+    options = [word.removeprefix("--") for word in words[2:] if word.startswith("--")]
+    (setting,) = (word for word in words[2:] if not word.startswith("--"))
+    return set(options) <= set(known) and setting.split(":=")[0] in ("robot", "contract")
+
+
 def is_node(words: list[str]) -> bool:
     _, _, package, node, *arguments = words
     parameters = {word.split(":=")[0] for word in arguments if ":=" in word}
@@ -173,6 +181,7 @@ PARSED_ONLY: dict[str, tuple[str, Callable[[list[str]], bool]]] = {
     ". .venv/bin/activate": ("the test has the environment on its path", is_environment),
     "ros2 launch ": (NEEDS_ROS, is_launched),
     "ros2 run ": (NEEDS_ROS, is_node),
+    "learned-arm doctor ": ("needs a robot that runs", is_examination),
     "ros2 param set ": (NEEDS_ROS, is_parameter),
     "ros2 service call ": (NEEDS_ROS, is_service),
     "ros2 topic echo ": (NEEDS_ROS, is_status),

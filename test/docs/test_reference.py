@@ -22,6 +22,7 @@ from demo_tools.dataset.manifest import DatasetEpisode, Manifest, RefusedEpisode
 from demo_tools.doctor.findings import CHECKS
 from demo_tools.flow.stack import NODES
 from demo_tools.replay.verdict import EXIT_STATUS, Verdict
+from learned_arm.cameras import DRIVERS, Camera, parse_cameras, started
 from learned_arm.command_spec import (
     ACTIONS,
     ADAPTERS,
@@ -100,6 +101,18 @@ def test_exit_statuses() -> None:
     assert set(EXIT_STATUS.values()) | {0, 1, 2, 130} == set(listed)
     for verdict, status in EXIT_STATUS.items():
         assert f"`{verdict}`" in listed[status]
+
+
+def test_every_camera_driver_is_listed() -> None:
+    text = section("### Camera file")
+    listed = {row[0]: row for row in rows(text, "driver")}
+    assert list(listed) == list(DRIVERS)
+    for name, row in listed.items():
+        (camera,) = parse_cameras({"cameras": {"front": {"driver": name}}}, "here")
+        start = started(camera)
+        assert (start.launch or start.executable) in row[1]
+        assert row[3] == start.topic
+    assert column(text, "camera key") == [each for each in names(Camera) if each != "name"]
 
 
 def test_every_check_of_the_doctor_is_listed() -> None:

@@ -65,7 +65,7 @@ def test_what_cannot_be_started_is_an_error() -> None:
     ("name", "words"), [("ur5e", "sudo apt install ros-jazzy-"), ("so101", "build it from https://")]
 )
 def test_a_missing_package_says_how_to_get_it(name: str, words: str) -> None:
-    assert words in how_to_install("a_package", driver_of(load_robot(name)))
+    assert words in how_to_install("a_package", driver_of(load_robot(name)).install)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from arm_control.teleop.gamepad import Gamepad
 from arm_control.teleop.leader import Leader
 from arm_control.teleop.mapping import GamepadMapping, LeaderMapping, load_mapping, parse_mapping
+from arm_control.teleop.tool import ToolMotion
 from learned_arm.cdr import JointStateView
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
@@ -34,7 +35,9 @@ GAMEPAD = {
     "axes": [{"axis": 0, "joint": "shoulder_pan_joint", "speed_rad_s": 0.5}],
     "buttons": [{"button": 1, "joint": "elbow_joint", "speed_rad_s": -0.4}],
 }
+JAW = "robotiq_85_left_knuckle_joint"
 PAN, ELBOW = UR.joints.index("shoulder_pan_joint"), UR.joints.index("elbow_joint")
+SHIPPED = dict.fromkeys(("ur5e_gamepad", "ur5e_tool", "ur5e_spacenav"), "ur5e_robotiq") | {"so101_leader": "so101"}
 TELEOP = Path(__file__).parents[3] / "learned_arm/config/teleop"
 
 
@@ -52,6 +55,12 @@ def gamepad() -> Gamepad:
     mapping = parse_mapping(GAMEPAD, "gamepad.yaml", UR)
     assert isinstance(mapping, GamepadMapping)
     return Gamepad(mapping, UR)
+
+
+def asked(pad: Gamepad, axes: list[float], *buttons: int) -> np.ndarray:
+    """Speeds at home after one message."""
+    pad.held(buttons)
+    return pad.speed_rad_s(axes, HOME)
 
 
 def test_each_joint_follows_its_own_by_scale_sign_and_offset_and_the_rest_keeps_its_place() -> None:
@@ -93,13 +102,72 @@ def test_a_joint_that_is_far_from_its_leader_is_named() -> None:
     [(0.0, 0.0), (0.05, 0.0), (1.0, 0.5), (-1.0, -0.5), (0.525, 0.25), (7.0, 0.5), (math.nan, 0.0)],
 )
 def test_an_axis_asks_for_speed_beyond_its_deadzone(axis: float, speed_rad_s: float) -> None:
-    assert gamepad().speed_rad_s([axis], [])[PAN] == pytest.approx(speed_rad_s)
+    assert asked(gamepad(), [axis])[PAN] == pytest.approx(speed_rad_s)
 
 
 def test_a_button_asks_for_its_speed_and_what_is_missing_for_none() -> None:
-    assert gamepad().speed_rad_s([0.0], [0, 1])[ELBOW] == -0.4
-    assert not gamepad().speed_rad_s([], []).any()
+    assert asked(gamepad(), [0.0], 0, 1)[ELBOW] == -0.4
+    assert not asked(gamepad(), []).any()
     assert gamepad().held([0, 0, 0, 0, 0, 1]) and not gamepad().held([1]) and not gamepad().held([])
+
+
+def test_a_device_that_tells_changes_of_one_button_keeps_the_others() -> None:
+    mapping = parse_mapping(GAMEPAD | {"held_button": 0, "button_events": True}, "spacenav.yaml", UR)
+    assert isinstance(mapping, GamepadMapping)
+    pad = Gamepad(mapping, UR)
+    assert not pad.held([])
+    assert pad.held([1])
+    # The last one is the one that changed: the zero before it says nothing.
+    assert pad.held([0, 1])
+    assert pad.held([])
+    assert pad.speed_rad_s([], HOME)[ELBOW] == -0.4
+    assert pad.held([0, 0])
+    assert pad.speed_rad_s([], HOME)[ELBOW] == 0.0
+    assert not pad.held([0])
+    assert pad.held([1])
+    pad.forget()
+    assert not pad.held([])
+
+
+def with_tool(**tool: str) -> Gamepad:
+    axes = [{"axis": 0, "tool": "z", "speed_m_s": 0.1}, {"axis": 1, "joint": JAW, "speed_rad_s": 1.0}]
+    buttons = [{"button": 1, "tool": "yaw", "speed_rad_s": 0.5}]
+    mapping = parse_mapping(GAMEPAD | {"axes": axes, "buttons": buttons, "tool": tool}, "gamepad.yaml", UR)
+    assert isinstance(mapping, GamepadMapping)
+    return Gamepad(mapping, UR)
+
+
+def test_an_axis_moves_the_tool_along_a_line_and_another_the_gripper() -> None:
+    assert UR.kinematics is not None
+    tool = ToolMotion(UR.kinematics, UR.joints, "tool0", UR.limit("position_rad"), UR.limit("velocity_rad_s"))
+    speed = asked(with_tool(link="tool0"), [1.0, -1.0], 0, 1)
+    np.testing.assert_allclose(tool.jacobian(HOME) @ speed, [0.0, 0.0, 0.1, 0.0, 0.0, 0.5], atol=1e-6)
+    assert speed[UR.joints.index(JAW)] == -1.0
+    ahead = asked(with_tool(link="tool0", frame="tool"), [1.0])
+    np.testing.assert_allclose((tool.jacobian(HOME) @ ahead)[:3], 0.1 * tool.pose(HOME)[:3, 2], atol=1e-6)
+    assert not asked(with_tool(link="tool0"), [0.0, 0.0]).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"axes": [{"axis": 0, "tool": "z", "speed_m_s": 0.1}]}, "no tool to move"),
+        ({"axes": [{"axis": 0, "tool": "up", "speed_m_s": 0.1}], "tool": {"link": "tool0"}}, "tool"),
+        ({"axes": [{"axis": 0, "tool": "z", "speed_rad_s": 0.1}], "tool": {"link": "tool0"}}, "speed_m_s"),
+        ({"tool": {"link": "hand"}}, "link"),
+        ({"tool": {"link": "tool0", "frame": "world"}}, "frame"),
+    ],
+)
+def test_a_tool_that_cannot_be_moved_like_this_is_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(LearnedArmError, match=words):
+        parse_mapping(GAMEPAD | change, "gamepad.yaml", UR)
+
+
+def test_an_arm_without_kinematics_has_no_tool_to_move() -> None:
+    so101 = load_robot("so101")
+    axes = [{"axis": 0, "tool": "z", "speed_m_s": 0.1}]
+    with pytest.raises(LearnedArmError, match="has no kinematics"):
+        parse_mapping({**GAMEPAD, "axes": axes, "buttons": [], "tool": {"link": "tool0"}}, "gamepad.yaml", so101)
 
 
 @given(
@@ -124,10 +192,10 @@ def test_a_late_message_moves_the_arm_no_further_than_one_in_time() -> None:
     assert pad.target(HOME, HOME, speed, 60.0)[PAN] == pytest.approx(HOME[PAN] + 0.05)
 
 
-@pytest.mark.parametrize(("name", "robot"), [("ur5e_gamepad", "ur5e_robotiq"), ("so101_leader", "so101")])
+@pytest.mark.parametrize(("name", "robot"), SHIPPED.items())
 def test_the_shipped_files_are_for_the_shipped_arms(name: str, robot: str) -> None:
     load_mapping(name, load_robot(robot))
-    assert {path.stem for path in TELEOP.glob("*.yaml")} == {"ur5e_gamepad", "so101_leader"}
+    assert {path.stem for path in TELEOP.glob("*.yaml")} == set(SHIPPED)
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from arm_control.teleop.tool import ToolMotion
 from learned_arm.contract import load_contract
+from learned_arm.ros import transport
 from test.patience import patient
 
 pytestmark = pytest.mark.ros
@@ -195,4 +203,46 @@ def test_an_arm_follows_its_leader_once_the_two_agree(
     assert person.at["shoulder_pan_joint"] == pytest.approx(pan + 0.3, abs=0.01)
     assert person.at["elbow_joint"] == pytest.approx(elbow + 0.2, abs=0.01)
     # A leader that falls silent lets go.
+    person.until(lambda: person.state == "idle" and person.holder == "")
+
+
+@pytest.fixture
+def keyboard(spawn: Any) -> Iterator[Callable[[bytes], object]]:
+    """`teleop_keys` at a terminal; presses keys."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "arm_control.keys"]
+    variables = transport.environment(spawn.domain_id)
+    process = subprocess.Popen(command, stdin=its, stdout=subprocess.DEVNULL, env=variables)
+    os.close(its)
+    yield lambda keys: os.write(ours, keys)
+    os.write(ours, b"q")
+    assert process.wait(PATIENCE_S) == 0
+    os.close(ours)
+
+
+def test_keys_of_a_terminal_move_the_tool_along_a_line(
+    spawn: Any, contract: Path, person: Person, keyboard: Callable[[bytes], object]
+) -> None:
+    spawn.node("arm_control.teleop_node", contract=contract, mapping="ur5e_tool")
+    robot = load_contract("reach_cube").robot
+    assert robot.kinematics is not None
+    limits = robot.limit("position_rad"), robot.limit("velocity_rad_s")
+    tool = ToolMotion(robot.kinematics, robot.joints, "tool0", *limits)
+
+    def at_m() -> Any:
+        return tool.pose(np.array([person.at[joint] for joint in robot.joints]))[:3, 3]
+
+    told = count()
+
+    def lower(_seconds: float) -> None:
+        # As a terminal tells of a held key; let go once a second until there is a door that gives the lease.
+        keyboard(b" " if next(told) % 50 == 0 and person.state != "engaged" else b"f")
+
+    person.until(lambda: person.ready)
+    person.until(lambda: person.state == "engaged" and person.holder == "teleop", lower)
+    began = at_m()
+    person.until(lambda: at_m()[2] < began[2] - 0.05, lower)
+    moved = at_m() - began
+    assert np.abs(moved[:2]).max() < 0.01, moved
+    keyboard(b" ")
     person.until(lambda: person.state == "idle" and person.holder == "")
