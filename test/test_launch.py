@@ -289,6 +289,72 @@ def test_a_wrong_argument_is_one_clear_line_and_nothing_starts(
     assert "process started" not in launched.output()
 
 
+_CAMERA_NODE = """#!/bin/sh
+echo "camera $*"
+"""
+
+_CAMERA_LAUNCH = """
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, LogInfo
+from launch.substitutions import LaunchConfiguration
+
+def generate_launch_description():
+    given = [LaunchConfiguration("serial_no"), " of ", LaunchConfiguration("camera_namespace")]
+    return LaunchDescription([DeclareLaunchArgument("serial_no"), LogInfo(msg=given)])
+"""
+
+
+def camera_drivers(prefix: Path) -> Path:
+    """Packages of cameras that say what they were told."""
+    for name, content in (
+        ("share/ament_index/resource_index/packages/usb_cam", ""),
+        ("share/ament_index/resource_index/packages/realsense2_camera", ""),
+        ("share/realsense2_camera/launch/rs_launch.py", _CAMERA_LAUNCH),
+        ("lib/usb_cam/usb_cam_node_exe", _CAMERA_NODE),
+    ):
+        (prefix / name).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / name).write_text(content)
+    (prefix / "lib/usb_cam/usb_cam_node_exe").chmod(0o755)
+    (prefix / "share/usb_cam").mkdir(parents=True)
+    return prefix
+
+
+@needs_launch
+@pytest.mark.ros
+def test_cameras_are_started_by_their_drivers_with_what_the_file_says(
+    launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    drivers = camera_drivers(tmp_path / "prefix")
+    nodes = launch("cameras.launch.py", "cameras:=two_usb", "contract:=pick_cube", prefixes=[drivers])
+    assert nodes.wait(40.0) == 0, nodes.output()
+    for name in ("front", "wrist"):
+        assert f"__ns:=/{name}" in nodes.output()
+        assert f"image_raw:=/{name}/image_raw" in nodes.output()
+    files = launch("cameras.launch.py", "cameras:=two_realsense", prefixes=[drivers])
+    assert files.wait(40.0) == 0, files.output()
+    assert "_111111111111 of front" in files.output()
+    assert "_222222222222 of wrist" in files.output()
+
+
+@needs_launch
+@pytest.mark.ros
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["cameras:=no_such_file"], "no_such_file"),
+        (["cameras:=two_usb"], "usb_cam is not installed: sudo apt install ros-jazzy-usb-cam"),
+        (["cameras:=two_realsense", "contract:=pick_cube"], "its driver publishes elsewhere"),
+    ],
+)
+def test_cameras_that_cannot_be_started_are_one_clear_line(
+    launch: Callable[..., Any], arguments: list[str], said: str
+) -> None:
+    launched = launch("cameras.launch.py", *arguments)
+    assert launched.wait(40.0) != 0
+    errors = [line for line in launched.output().splitlines() if "[ERROR]" in line]
+    assert said in errors[-1] and len(errors) == 1, launched.output()
+
+
 @needs_launch
 @pytest.mark.ros
 def test_the_simulation_runs_with_an_active_policy_and_ends_with_the_door(
