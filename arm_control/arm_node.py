@@ -16,7 +16,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState, Joy
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -41,6 +41,7 @@ from learned_arm.ros.node import is_lock_step, run
 from learned_arm.ros.polled import PolledSubscription
 from learned_arm.ros.priority import take_priority
 from learned_arm.ros.sinks import CommandSinks
+from learned_arm.signs import Sign, Signs
 from learned_arm.watchdog import Watchdog
 
 _STATUS_PERIOD_S = 0.2
@@ -90,6 +91,8 @@ class ArmNode(Node):
                 )
             else:
                 self._polled[state.topic] = PolledSubscription(self, JointState, state.topic, qos.small())
+        self._signs = Signs(self._contract.robot.signs)
+        self._told_by_driver = {sign: self._listen_to(sign) for sign in self._contract.robot.signs}
         self._watch_deadman(deadman)
         for source in SOURCES:
             topic = f"/arm/{source}/targets"
@@ -147,6 +150,24 @@ class ArmNode(Node):
             # Interrupted between the two, they would look like a jump of one of them.
             if after_ns - before_ns < _ONE_MOMENT_NS:
                 return now_ns, after_ns
+
+    def _listen_to(self, sign: Sign) -> PolledSubscription:
+        """What tells this several times a second is looked at when the status is told: nobody need wake for it."""
+        kind = {"bool": Bool, "float64": Float64}[sign.message]
+        return PolledSubscription(self, kind, sign.topic, qos.latched() if sign.latched else qos.newest())
+
+    def _hear_driver(self) -> None:
+        for sign, told in self._told_by_driver.items():
+            for raw in told.take():
+                try:
+                    value = cdr.read_bool(raw) if sign.message == "bool" else cdr.read_float64(raw)
+                except LearnedArmError as error:
+                    self.get_logger().error(f"{sign.topic} refused: {error}", throttle_duration_sec=1.0)
+                else:
+                    self._signs.take(sign.topic, value)
+        if self._told_by_driver:
+            with self._lock:
+                self._commander.driver_objects(self._signs.problem)
 
     def _watch_deadman(self, settings: DeadmanSettings) -> None:
         deadman = self._deadman
@@ -338,6 +359,7 @@ class ArmNode(Node):
     def _on_status_timer(self) -> None:
         if self._lock_step:
             self._step_when_ready()
+        self._hear_driver()
         self._publish_status()
 
     def _punctuality(self) -> dict[str, object]:
@@ -364,6 +386,8 @@ class ArmNode(Node):
             **{f"clamped_{name}": count for name, count in sorted(commander.clamp_counts.items())},
             **self._sinks.status(),
         }
+        if self._told_by_driver:
+            values["driver"] = self._signs.problem or self._signs.warning
         status = messages.status("arm_node", level, commander.reason or commander.state.value, values)
         self._status.publish(status)
         array = DiagnosticArray(status=[status])

@@ -122,6 +122,10 @@ class Reader:
         """uint8 or bool."""
         return self._raw[self._take(1, 1)]
 
+    def double(self) -> float:
+        """float64."""
+        return struct.unpack_from("<d", self._raw, self._take(8, 8))[0]
+
     def stamp_ns(self) -> int:
         """builtin_interfaces Time or Duration, in nanoseconds."""
         seconds, nanoseconds = struct.unpack_from("<iI", self._raw, self._take(8, 4))
@@ -267,6 +271,11 @@ def read_float64_array(raw: bytes | memoryview) -> NDArray[np.float64]:
         reader.unsigned()
     reader.unsigned()
     return reader.floats()
+
+
+def read_float64(raw: bytes | memoryview) -> float:
+    """Read a std_msgs/msg/Float64."""
+    return Reader(raw).double()
 
 
 def read_bool(raw: bytes | memoryview) -> bool:

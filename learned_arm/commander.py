@@ -97,7 +97,7 @@ class Commander:
         # A velocity controller holds no position that its joints could still be on their way to.
         by_speed = (each for each in self.robot.controllers if each.command.adapter == "forward_velocity")
         self._without_place = {group for each in by_speed for group in each.groups}
-        self._silence = ""
+        self._silence = self._objection = ""
         # Whether the last command was a hold: the door closes behind one, never behind a target.
         self._held = True
 
@@ -157,7 +157,7 @@ class Commander:
 
         Raises:
             LearnedArmError: The source is unknown, another holds the lease, the door is stopped or in fault, the arm
-                is not measured or stands outside its limits, or the deadman is not held.
+                is not measured, says that it does not follow or stands outside its limits, or the deadman is not held.
         """
         if source not in SOURCES:
             raise LearnedArmError("unknown source", got=source, allowed=list(SOURCES))
@@ -169,6 +169,8 @@ class Commander:
             )
         if self.holder == source:
             return f"{source} already holds the lease"
+        if self._objection:
+            raise LearnedArmError(self._objection, allowed="an arm that follows commands")
         if monotonic_ns is not None:
             self._require_fresh(monotonic_ns)
             self.require_deadman(monotonic_ns)
@@ -199,6 +201,15 @@ class Commander:
     def fault(self, reason: str) -> None:
         """Latch a fault: brake, hold, refuse every source until it is cleared."""
         self._let_go("fault", reason)
+
+    def driver_objects(self, reason: str) -> None:
+        """The arm's own software says why it does not follow commands; empty: it does.
+
+        Whoever moves the arm is faulted: it would run ahead of an arm that stands, and jump when that goes on.
+        """
+        self._objection = reason
+        if reason and self.holder is not None:
+            self.fault(reason)
 
     def clear_fault(self) -> str:
         """Leave stopped or fault; nothing moves."""

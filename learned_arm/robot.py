@@ -16,6 +16,7 @@ from learned_arm.command_spec import CommandSpec, Controller, controllers, parse
 from learned_arm.driver import Driver, MoveIt, parse_driver, parse_moveit
 from learned_arm.errors import LearnedArmError
 from learned_arm.kinematics import Kinematics, parse_kinematics
+from learned_arm.signs import Sign, parse_signs
 
 _ANGLE = checked.number(-1e3, 1e3)
 _POSITIVE = checked.number(0.0, 1e6, open_low=True)
@@ -100,6 +101,7 @@ class Robot:
     moveit: MoveIt | None
     kinematics: Kinematics | None = None
     clearance: ClearanceSpec | None = None
+    signs: tuple[Sign, ...] = ()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Robot:
         """It never changes."""
@@ -187,6 +189,8 @@ class Robot:
             canonical["driver"] = self.driver.canonical()
         if self.moveit is not None:
             canonical["moveit"] = self.moveit.canonical()
+        if self.signs:
+            canonical["signs"] = [sign.canonical() for sign in self.signs]
         return canonical
 
 
@@ -252,8 +256,11 @@ def parse_robot(value: Any, where: str) -> Robot:
     kinematics = top.take("kinematics", lambda given, place: parse_kinematics(given, place, joints), default=None)
     links = kinematics.links if kinematics is not None else ()
     clearance = top.take("clearance", lambda given, place: parse_clearance(given, place, links), default=None)
+    signs = top.take("signs", parse_signs, default=())
     top.done()
-    robot = Robot(name, control_rate_hz, joint_states, groups, tuple(home_rad), driver, moveit, kinematics, clearance)
+    robot = Robot(
+        name, control_rate_hz, joint_states, groups, tuple(home_rad), driver, moveit, kinematics, clearance, signs
+    )
     endpoints = [controller.endpoint for controller in robot.controllers]
     checked.unlike(endpoints, "two groups commanded on one topic", section.where)
     _require_room_at_home(robot, where)

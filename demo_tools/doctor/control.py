@@ -8,11 +8,13 @@ from typing import Any
 from demo_tools.doctor.findings import Finding, fine
 from learned_arm.bring_up import ACTIVE
 from learned_arm.command_spec import ACTIONS, Controller
+from learned_arm.door_state import LATCHED
 from learned_arm.robot import Robot
 
 DOOR = "/arm_node"
 DESCRIPTION = "/robot_description"
 _MOCK = "mock_components"
+_LATCHED = {state.value for state in LATCHED}
 _TOLERANCE = 1e-3
 
 
@@ -115,9 +117,12 @@ def check_door(
     if status.get("measured") == "False":
         todo = "look at the joint states above"
         found.append(Finding("door.measured", "fail", DOOR, "has not measured the arm", todo))
-    if status.get("fault"):
+    if status.get("state") in _LATCHED:
         todo = "mend the cause, then: ros2 service call /arm_node/clear_fault std_srvs/srv/Trigger"
-        found.append(Finding("door.fault", "fail", DOOR, status["fault"], todo))
+        found.append(Finding("door.fault", "fail", DOOR, f"{status['state']}: {status.get('text', '')}", todo))
+    if status.get("driver"):
+        todo = "the arm's own software says so; until it is mended, what is commanded is not what is done"
+        found.append(Finding("door.driver", "fail", DOOR, status["driver"], todo))
     return found
 
 

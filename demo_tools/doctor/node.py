@@ -70,7 +70,7 @@ def listen(contract: Contract, seconds: float) -> Heard:
             heard.add(raw, int(info["source_timestamp"]), received_ns, info.get("publication_sequence_number"))
 
     def see(message: DiagnosticStatus) -> None:
-        status.update(messages.status_values(message))
+        status.update(messages.status_values(message), text=message.message)
 
     try:
         for kind, heard in ((JointState, joints), (Image, cameras)):

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.ros
 
 RATE_S, PATIENCE_S = 0.02, 30.0
 HELD, AXES, BUTTONS = 9, 6, 15
+PROGRAM, STOPS = "/program_running", {"latched": True, "stops": True, "says": "start it again"}
 
 
 class Person:
@@ -129,10 +130,19 @@ class Person:
 
 
 @pytest.fixture
-def contract(tmp_path: Path) -> Path:
+def signs() -> list[dict[str, Any]]:
+    """What the driver says of its arm: nothing."""
+    return []
+
+
+@pytest.fixture
+def contract(tmp_path: Path, signs: list[dict[str, Any]]) -> Path:
     """The shipped task; on a busy machine joint states may be late."""
-    path = tmp_path / "contract.yaml"
-    path.write_text(json.dumps(patient(load_contract("reach_cube"))))
+    path, content = tmp_path / "contract.yaml", patient(load_contract("reach_cube"))
+    content["robot"]["signs"] = signs
+    if not signs:
+        del content["robot"]["signs"]
+    path.write_text(json.dumps(content))
     return path
 
 
@@ -246,3 +256,29 @@ def test_keys_of_a_terminal_move_the_tool_along_a_line(
     assert np.abs(moved[:2]).max() < 0.01, moved
     keyboard(b" ")
     person.until(lambda: person.state == "idle" and person.holder == "")
+
+
+@pytest.fixture
+def program(contract: Path, person: Person) -> Callable[[bool], object]:
+    """The program on the pendant of an arm that tells of it: runs, or not."""
+    from std_msgs.msg import Bool
+
+    from learned_arm.ros import qos
+
+    out = person.node.create_publisher(Bool, PROGRAM, qos.latched())
+    out.publish(Bool(data=True))
+    return lambda runs: out.publish(Bool(data=runs))
+
+
+@pytest.mark.parametrize("signs", [[{"topic": PROGRAM, "message": "bool", "wanted": True, **STOPS}]])
+def test_an_arm_whose_program_has_ended_is_moved_by_nobody(
+    spawn: Any, contract: Path, person: Person, program: Callable[[bool], object]
+) -> None:
+    spawn.node("arm_control.teleop_node", contract=contract, mapping="ur5e_gamepad")
+    person.until(lambda: person.ready)
+    person.until(lambda: person.state == "engaged" and person.holder == "teleop", person.squeeze)
+    program(False)
+    person.until(lambda: person.told["arm_node"].get("state") == "fault", lambda _s: person.press(True))
+    assert person.told["arm_node"]["driver"] == f"start it again ({PROGRAM}: false)"
+    person.until(lambda: "fault" in person.told["teleop_node"]["reason"], person.squeeze)
+    assert person.holder == ""

@@ -54,7 +54,7 @@ def faults(findings: list[Finding]) -> dict[str, str]:
 
 
 def test_a_robot_on_which_all_is_well_has_no_fault() -> None:
-    found = everything(snapshot(), state="ready", measured="True", fault="")
+    found = everything(snapshot(), state="ready", measured="True", driver="")
     assert faults(found) == {}
     assert exit_status(found) == 0
 
@@ -100,7 +100,10 @@ def test_a_fault_is_named_with_its_place_and_what_to_do(found: dict[str, Any], c
 
 def test_a_door_that_cannot_move_the_arm_says_why() -> None:
     assert faults(everything(snapshot(), "0" * 64)) == {"door.contract": control.DOOR}
-    assert faults(everything(snapshot(), fault="joint states silent")) == {"door.fault": control.DOOR}
+    latched = everything(snapshot(), state="fault", text="joint states silent")
+    assert faults(latched) == {"door.fault": control.DOOR}
+    assert "joint states silent" in report(latched)
+    assert faults(everything(snapshot(), driver="protective stop")) == {"door.driver": control.DOOR}
     assert faults(everything(snapshot(), measured="False")) == {"door.measured": control.DOOR}
     # Whoever names a robot only does not mind which task it is.
     assert faults(everything(snapshot(), "")) == {}
