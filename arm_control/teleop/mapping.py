@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arm_control.teleop.tool import FRAMES, Frame
+from arm_control.teleop.tool import FRAMES
 from learned_arm import checked
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
@@ -92,7 +92,7 @@ class ToolSpec:
     """
 
     link: str
-    frame: Frame
+    frame: str
 
 
 @dataclass(frozen=True)

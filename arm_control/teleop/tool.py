@@ -7,7 +7,6 @@ asked to, instead of the joints moving more than they can.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from learned_arm.errors import LearnedArmError
 from learned_arm.kinematics import ForwardKinematics, Joint, Kinematics
 
-Frame = Literal["base", "tool"]
-FRAMES: tuple[Frame, ...] = ("base", "tool")
+FRAMES = ("base", "tool")
 # Damping grows from nothing at this smallest singular value to all of it at 0.
 _NEAR_SINGULAR, _DAMPING = 0.08, 0.08
 _AT_LIMIT_RAD = 1e-3
@@ -76,9 +74,7 @@ class ToolMotion:
                 found[3:, column] = axis
         return found
 
-    def speeds(
-        self, position_rad: NDArray[np.float64], twist: NDArray[np.float64], frame: Frame
-    ) -> NDArray[np.float64]:
+    def speeds(self, position_rad: NDArray[np.float64], twist: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
         """Speeds of the joints, shape (dof,): within their limits, the tool slower rather than elsewhere.
 
         Args:
