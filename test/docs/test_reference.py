@@ -40,6 +40,7 @@ from learned_arm.provenance import snapshot
 from learned_arm.provenance_facts import SECTIONS
 from learned_arm.provenance_rules import Rule, Severity
 from learned_arm.robot_description import PARTS
+from learned_arm.signs import Sign
 from learned_policy_node import signature_json
 from learned_policy_node.onnx_policy import ACTION, STATE
 from learned_policy_node.policy_file import METADATA
@@ -264,7 +265,8 @@ def test_nodes_have_what_is_listed_and_nothing_else(graph: Graph) -> None:
 
 def test_robot_file() -> None:
     page, robot = section("### Robot file"), load_contract("pick_cube").robot.canonical()
-    assert set(column(page, "key")) == {*robot, "driver", "moveit"}
+    assert set(column(page, "key")) == {*robot, "driver", "moveit", "signs"}
+    assert column(page, "sign key") == names(Sign)
     group = robot["groups"]["arm"]
     assert column(page, "group key") == ["unit", *group]
     assert column(page, "limit") == [*group["limits"], "position_margin_rad"]

@@ -34,7 +34,7 @@ SEEDED: dict[tuple[str, ...], dict[str, str]] = {
         "command.past_the_door": ARM,
         "description.limits": "shoulder_pan_joint",
     },
-    ("joint_twice", "not_finite", "best_effort", "cameras_swapped", "deaf", "other_robot"): {
+    ("door", "joint_twice", "not_finite", "best_effort", "cameras_swapped", "deaf", "other_robot"): {
         "joint_states.twice": JOINTS,
         "joint_states.finite": JOINTS,
         "joint_states.qos": JOINTS,
@@ -59,8 +59,8 @@ SEEDED: dict[tuple[str, ...], dict[str, str]] = {
 }
 
 
-# With a door, and moved.
-TURNED, SICK = ("door", "reversed", "swapped_joints"), ("door", "not_finite")
+# With a door, and to be moved.
+TURNED = ("door", "reversed", "swapped_joints")
 Found = tuple[int, list[dict[str, Any]], str]
 
 
@@ -95,7 +95,7 @@ def doctor(environment: Mapping[str, str], folder: Path, *options: str) -> Found
 def found_by(folder: Path, *faults: str) -> Found:
     folder.mkdir()
     with robot(folder, *faults) as environment:
-        options = ("--move", "--yes") if "door" in faults else ("--seconds", "4")
+        options = ["--seconds", "4" if "gaps" in faults else "2", *(["--move", "--yes"] if "door" in faults else [])]
         return doctor(environment, folder, "--json", *options)
 
 
@@ -106,7 +106,7 @@ def examined(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running = {
             faults: pool.submit(found_by, root / str(index), *faults)
-            for index, faults in enumerate([TURNED, SICK, (), *SEEDED])
+            for index, faults in enumerate([TURNED, (), *SEEDED])
         }
         return {faults: each.result() for faults, each in running.items()}
 
@@ -118,7 +118,7 @@ def test_a_robot_on_which_all_is_well_has_no_fault(examined: Any) -> None:
     told = {each["check"] for each in findings if each["level"] == "warn"}
     assert told - {"joint_states.rate"} == {"door.node"}
     assert status == 0
-    assert "listening for 4 s" in said
+    assert "listening for 2 s" in said
 
 
 @pytest.mark.parametrize("faults", SEEDED, ids=" ".join)
@@ -145,6 +145,6 @@ def test_a_motion_finds_the_joint_that_turns_the_wrong_way_and_those_that_are_sw
 
 
 def test_an_arm_with_faults_is_not_moved(examined: Any) -> None:
-    status, findings, _ = examined[SICK]
+    (faults,) = (faults for faults in SEEDED if "door" in faults)
+    _, findings, _ = examined[faults]
     assert [each["check"] for each in findings if each["check"].startswith("motion.")] == ["motion.refused"]
-    assert status == 1
