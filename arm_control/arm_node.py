@@ -27,7 +27,7 @@ from arm_control.settings import (
     declare_source,
     declare_source_timeout,
 )
-from learned_arm import cdr
+from learned_arm import cdr, cdr_write
 from learned_arm.command_spec import timeout_warnings
 from learned_arm.commander import SOURCES, Command, Commander
 from learned_arm.control_grid import ControlGrid
@@ -300,11 +300,12 @@ class ArmNode(Node):
         self._sinks.send(command)
         if command.sent_rad is not None:
             if command.requested_rad is not None:
-                self._requested.publish(messages.joint_state(command.stamp_ns, joints, command.requested_rad, source))
-            self._sent.publish(messages.joint_state(command.stamp_ns, joints, command.sent_rad, source))
+                requested = cdr_write.joint_state(command.stamp_ns, joints, command.requested_rad, source)
+                self._requested.publish(requested)
+            self._sent.publish(cdr_write.joint_state(command.stamp_ns, joints, command.sent_rad, source))
         elif self._lock_step or self._commanding:
             # The simulation waits for this tick's answer; in real time one such message says that the door rests.
-            self._sent.publish(messages.joint_state(command.stamp_ns, (), _NOTHING))
+            self._sent.publish(cdr_write.joint_state(command.stamp_ns, (), _NOTHING))
         self._commanding = command.sent_rad is not None
         self._tell_a_change()
 

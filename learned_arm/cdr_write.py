@@ -17,6 +17,9 @@ from learned_arm.cdr import trajectory_points
 
 _SECOND_NS = 1_000_000_000
 _HEADER = b"\x00\x01\x00\x00"
+_STAMP, _COUNT = struct.Struct("<iI"), struct.Struct("<I")
+# The length of a sequence that is empty.
+_NONE = bytes(4)
 
 
 class Writer:
@@ -79,10 +82,38 @@ def joint_trajectory(
     return writer.done()
 
 
+def joint_state(stamp_ns: int, names: Sequence[str], position_rad: NDArray[np.float64], frame_id: str = "") -> bytes:
+    """A sensor_msgs/msg/JointState with positions only, shape (joints,)."""
+    values = np.ascontiguousarray(position_rad, dtype="<f8")
+    stamp = _STAMP.pack(*divmod(stamp_ns, _SECOND_NS))
+    between = _before_positions(tuple(names), frame_id, len(values))
+    return b"".join((_HEADER, stamp, between, values.tobytes(), _NONE * 2))
+
+
+def float64_array(values: NDArray[np.float64]) -> bytes:
+    """A std_msgs/msg/Float64MultiArray without a layout, shape (values,)."""
+    data = np.ascontiguousarray(values, dtype="<f8")
+    # No dimension, no offset, how many there are, and what fills up to a double.
+    return b"".join((_HEADER, _NONE * 2, _COUNT.pack(len(data)), _NONE if len(data) else b"", data.tobytes()))
+
+
 @lru_cache(maxsize=64)
-def _labels(names: tuple[str, ...]) -> bytes:
-    """An empty frame_id and the names behind it, as they follow a stamp at the beginning of a message."""
+def _labels(names: tuple[str, ...], frame_id: str = "") -> bytes:
+    """A frame_id and the names behind it, as they follow a stamp at the beginning of a message."""
     writer = Writer()
-    writer.text("")
+    writer.text(frame_id)
     writer.texts(names)
     return writer.done()[len(_HEADER) :]
+
+
+@lru_cache(maxsize=64)
+def _before_positions(names: tuple[str, ...], frame_id: str, count: int) -> bytes:
+    """What lies between a JointState's stamp and its positions."""
+    writer = Writer()
+    writer.stamp_ns(0)
+    begins = len(writer.done())
+    writer.put(_labels(names, frame_id))
+    writer.unsigned(count)
+    if count:
+        writer.align(8)
+    return writer.done()[begins:]

@@ -276,13 +276,12 @@ class Commander:
             # The arm moves in time that passes, also while the clock is being set.
             elapsed_ns = monotonic_ns - self._last_monotonic_ns
         elapsed_ns = min(elapsed_ns, MOST_PERIODS_A_STEP * self.robot.control_period_ns)
-        not_viable = self.safety.not_viable
         step = self.safety.step(requested, measured, elapsed_ns / 1e9)
         self._last_ns, self._last_monotonic_ns = now_ns, monotonic_ns
         self.clamp_counts.update(step.clamps)
-        if "not_viable" in step.clamps:
-            lost = [joint for joint, bad in zip(self.robot.joints, not_viable, strict=True) if bad]
-            self.fault(f"braking cannot keep the limits of {', '.join(lost)}")
+        if step.lost:
+            lost = ", ".join(self.robot.joints[joint] for joint in step.lost)
+            self.fault(f"braking cannot keep the limits of {lost}")
         self._held = requested is None
         fresh = None if self._silence else measured
         speed = self.safety.velocity_rad_s

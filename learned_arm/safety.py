@@ -45,10 +45,12 @@ class SafeStep:
     Attributes:
         sent_rad: Command in joint order, shape (dof,).
         clamps: Names of the limits that changed the target, empty when it passed unchanged.
+        lost: Numbers of the joints that braking cannot keep inside their limits any more.
     """
 
     sent_rad: Vector
     clamps: tuple[str, ...]
+    lost: tuple[int, ...] = ()
 
 
 def braking_speed(gap_rad: Vector, acceleration: Vector, dt_s: float) -> Vector:
@@ -144,8 +146,9 @@ class SafetyFilter:
         """
         if not (dt_s > 0.0 and math.isfinite(dt_s)):
             return SafeStep(self.position_rad.copy(), ("dt",))
-        if self.not_viable.any():
-            return self._brake(dt_s)
+        not_viable = self.not_viable
+        if not_viable.any():
+            return self._brake(dt_s, not_viable)
         clamps: list[str] = []
         if target_rad is not None and not (np.isfinite(target_rad).all() and np.isfinite(measured_rad).all()):
             clamps.append("not_finite")
@@ -291,13 +294,13 @@ class SafetyFilter:
         stop = stopping_place(position, velocity, acceleration, self.acceleration, self.jerk)
         return np.stack([position, (position + stop) / 2.0, stop])
 
-    def _brake(self, dt_s: float) -> SafeStep:
+    def _brake(self, dt_s: float, not_viable: NDArray[np.bool_]) -> SafeStep:
         speed = np.maximum(np.abs(self.velocity_rad_s) - self.acceleration * dt_s, 0.0)
         velocity = np.copysign(speed, self.velocity_rad_s)
         self.acceleration_rad_s2 = (velocity - self.velocity_rad_s) / dt_s
         self.position_rad, self.velocity_rad_s = self.position_rad + velocity * dt_s, velocity
         self._last_target = None
-        return SafeStep(self.position_rad.copy(), ("not_viable",))
+        return SafeStep(self.position_rad.copy(), ("not_viable",), tuple(np.flatnonzero(not_viable).tolist()))
 
     def _speed_to(self, place: Vector, dt_s: float) -> Vector:
         return braking_speed(np.abs(place - self.position_rad), self.acceleration, dt_s)

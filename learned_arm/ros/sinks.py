@@ -11,6 +11,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from learned_arm import cdr_write
 from learned_arm.command_spec import ACTIONS, NAMED, Controller, NamedSettings, TrajectorySettings, VelocitySettings
 from learned_arm.commander import Command
 from learned_arm.robot import Robot
@@ -40,12 +41,10 @@ class PositionSink:
 
     def __init__(self, node: Node, controller: Controller) -> None:
         self._publisher = node.create_publisher(Float64MultiArray, controller.command.topic, qos.small())
-        self._message = Float64MultiArray()
 
     def send(self, sent_rad: NDArray[np.float64], command: Command) -> None:
         """See `Sink`."""
-        self._message.data = messages.doubles(sent_rad)
-        self._publisher.publish(self._message)
+        self._publisher.publish(cdr_write.float64_array(sent_rad))
 
     def rest(self) -> None:
         """See `Sink`."""
@@ -73,7 +72,6 @@ class VelocitySink:
         self._law = VelocityLaw(limit_rad_s, settings)
         self._places = np.array(controller.places)
         self._publisher = node.create_publisher(Float64MultiArray, controller.command.topic, qos.small())
-        self._message = Float64MultiArray()
         self._zero = np.zeros(len(controller.joints))
         self._settled = settled
 
@@ -93,8 +91,7 @@ class VelocitySink:
         self._publisher.wait_for_all_acked(_LAST_WORDS)
 
     def _publish(self, speed_rad_s: NDArray[np.float64]) -> None:
-        self._message.data = messages.doubles(speed_rad_s)
-        self._publisher.publish(self._message)
+        self._publisher.publish(cdr_write.float64_array(speed_rad_s))
         self._settled = not speed_rad_s.any()
 
 
