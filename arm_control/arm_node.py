@@ -166,7 +166,7 @@ class ArmNode(Node):
                 else:
                     self._signs.take(sign.topic, value)
         if self._told_by_driver:
-            with self._lock:
+            with self._turn, self._lock:
                 self._commander.driver_objects(self._signs.problem)
 
     def _watch_deadman(self, settings: DeadmanSettings) -> None:

@@ -71,7 +71,7 @@ def _realsense(camera: Camera) -> Started:
     settings = {
         "camera_namespace": camera.name,
         "camera_name": "camera",
-        # Without the dash below, a launch argument of digits becomes a number.
+        # Without the underscore, a launch argument of digits becomes a number.
         "serial_no": f"_{camera.device}" if camera.device else "''",
         "rgb_camera.color_profile": f"{width}x{height}x{camera.rate_hz}",
         "rgb_camera.color_format": "RGB8",

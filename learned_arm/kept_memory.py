@@ -13,8 +13,8 @@ def keep_freed_memory() -> None:
     """Tell glibc, where it is the C library, not to give freed memory back to the system at once.
 
     The next image would find pages that must be cleared and mapped first, which takes several times as long as copying
-    it. On a virtual machine whose host maps pages when they are touched, it also holds up whatever else runs there, for
-    up to 100 ms: enough to stop an arm. For processes that take or make images all the time; others would only keep
+    it. On a virtual machine it was also seen to hold up whatever else runs there, for up to 100 ms: enough to stop an
+    arm. For processes that take or make images all the time; others would only keep
     what nobody uses again.
     """
     libc = ctypes.CDLL(None)

@@ -12,7 +12,7 @@ trap 'kill "$beside" 2>/dev/null; rm -f "$log"' EXIT
 trap 'exit 130' INT TERM
 # A machine that stood still is not what is tested: a test that failed because the door, rightly, stopped the arm for it is
 # run once more. What fails otherwise is not.
-"$python" -m pytest -ra --durations=10 --reruns 1 --only-rerun "stood still|silent for|stale:" \
+"$python" -m pytest -ra --durations=10 --reruns 1 --only-rerun "stood still|silent for" \
     -m "ros and not prove" "$@"
 with_nodes=$?
 echo "tests without nodes:"

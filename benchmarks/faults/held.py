@@ -7,50 +7,25 @@ resident memory is what the process needs, whole pages of it.
 from __future__ import annotations
 
 import ctypes
-import mmap
-import struct
 import threading
 import time
-from pathlib import Path
+
+from benchmarks.faults.shared import SharedNumber
 
 HELD_VARIABLE = "LEARNED_ARM_FAULTS_HELD"
 """Names the file with how often the word was given, int64."""
-_COUNT = struct.Struct("<q")
 _LOOK_S = 0.1
 
 
-class Word:
-    """The word, in a file that the processes of a rig share.
-
-    Args:
-        path: The file; made where it is missing.
-    """
-
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            path.write_bytes(_COUNT.pack(0))
-        with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), _COUNT.size)
-
-    @property
-    def count(self) -> int:
-        """How often it was given."""
-        return _COUNT.unpack_from(self._memory)[0]
-
-    def give(self) -> None:
-        """Everybody shall give back what is free; it is done a moment later."""
-        _COUNT.pack_into(self._memory, 0, self.count + 1)
-
-
-def obey(word: Word) -> None:
+def obey(word: SharedNumber) -> None:
     """From now on this process does as it is told, on a thread of its own."""
     threading.Thread(target=_watch, args=(word,), name="held", daemon=True).start()
 
 
-def _watch(word: Word) -> None:
-    libc, seen = ctypes.CDLL(None), word.count
+def _watch(word: SharedNumber) -> None:
+    libc, seen = ctypes.CDLL(None), word.value
     while True:
         time.sleep(_LOOK_S)
-        if word.count != seen:
-            seen = word.count
+        if word.value != seen:
+            seen = word.value
             libc.malloc_trim(0)

@@ -12,10 +12,6 @@ from learned_arm.door_state import State
 
 # From a decision to the message that tells of it, over DDS and a busy machine's scheduler, and one tick of the policy.
 ALLOWANCE_S = 0.2
-# A process that is killed in the middle of a write keeps the lock of a shared-memory port: whoever writes there next
-# waits until Fast DDS declares the port dead (healthy_check_timeout_ms of its ports, 1000). What is said comes that
-# much later; the arm has stopped by then as it must.
-LOCKED_PORT_S = 1.0
 # Braking from the rig's 0.15 rad/s takes 15 ms and the step in which it begins.
 BRAKING_S = 0.05
 _STILL_S, _LOOKS_S, _LATE_S = 0.2, 0.6, 3.0
@@ -108,8 +104,7 @@ def _goes_on(rig: Rig, fault: Fault) -> Outcome:
 
 def _stops(rig: Rig, fault: Fault, struck_ns: int) -> Outcome:
     observer, states = rig.observer, {state.value for state in fault.states}
-    told_late_s = LOCKED_PORT_S if fault.kills else 0.0
-    bar_s, still_bar_s = fault.after_s + told_late_s + ALLOWANCE_S, fault.may_move_s + ALLOWANCE_S + BRAKING_S
+    bar_s, still_bar_s = fault.after_s + ALLOWANCE_S, fault.may_move_s + ALLOWANCE_S + BRAKING_S
 
     def reaction() -> int | None:
         told = (each for each in observer.told[ARM] if each.heard_ns >= struck_ns and each.values["state"] in states)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from benchmarks.faults import limits
 from benchmarks.faults.camera import Pictures
-from benchmarks.faults.clock import SharedOffset
-from benchmarks.faults.held import HELD_VARIABLE, Word
+from benchmarks.faults.held import HELD_VARIABLE
 from benchmarks.faults.observer import Observer, Sent
 from benchmarks.faults.part import NONE
 from benchmarks.faults.policy import write_circle
+from benchmarks.faults.shared import SharedNumber
 from benchmarks.faults.world import CLOCK_VARIABLE, DEADMAN, GOOD, JOINTS_MAX_AGE_S, MODE_CAMERA, MODES, save_contract
 from benchmarks.processes import Processes
 from learned_arm.alignment import AlignedTick, Sample
@@ -71,7 +71,7 @@ class Rig:
         write_circle(self.model_path, contract)
         self.logs = folder / "logs"
         self.logs.mkdir()
-        self.clock, self.word = SharedOffset(folder / "clock"), Word(folder / "held")
+        self.clock, self.word = SharedNumber(folder / "clock"), SharedNumber(folder / "held")
         self.cameras = {f"{name}_camera": name for name in contract.cameras}
         self._builder = ObservationBuilder(contract)
         self._modes = list(MODES)

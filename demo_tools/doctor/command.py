@@ -9,15 +9,12 @@ from pathlib import Path
 from demo_tools.doctor import control, streams
 from demo_tools.doctor.findings import Finding, as_json, exit_status, report
 from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
 
 
 def run_doctor(contract: Contract, bare: bool, seconds: float, move: bool, yes: bool, json: bool) -> int:
-    """Examine, move where that is wanted and nothing speaks against it, and print; the exit status.
-
-    Raises:
-        LearnedArmError: The door gives no lease, or nobody says where the arm is.
-    """
+    """Examine, move where that is wanted and nothing speaks against it, and print; the exit status."""
     from demo_tools.doctor.move_node import move_each
 
     findings = examine(contract, seconds, bare=bare)
@@ -25,7 +22,12 @@ def run_doctor(contract: Contract, bare: bool, seconds: float, move: bool, yes: 
         todo = "mend what fails first"
         findings.append(Finding("motion.refused", "fail", contract.robot.name, "an arm with faults is not moved", todo))
     elif move:
-        findings += move_each(contract.robot, (lambda _question: True) if yes else _agreed)
+        try:
+            findings += move_each(contract.robot, (lambda _question: True) if yes else _agreed)
+        except LearnedArmError as error:
+            # What was found so far is worth as much without a motion.
+            todo = "start arm_node, hold the deadman switch, let nobody else have the lease"
+            findings.append(Finding("motion.refused", "fail", contract.robot.name, str(error), todo))
     print(as_json(findings) if json else report(findings))
     return exit_status(findings)
 

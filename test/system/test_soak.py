@@ -67,7 +67,7 @@ def test_faults_for_ten_minutes(rig: Rig) -> None:
         if sum(struck.values()) % MEASURED == 0:
             rig.make_move()
             rig.observer.spin(FULL_S)
-            rig.word.give()
+            rig.word.add(1)
             rig.observer.spin(GIVEN_BACK_S)
             memory.sample(time.monotonic())
         rig.observer.spin(rng.uniform(*PAUSE_S))

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from arm_control.teleop.tool import ToolMotion
+from demo_tools.flow.domains import lock_of
 from learned_arm.contract import load_contract
 from learned_arm.ros import transport
 from test.patience import patient
@@ -222,7 +223,8 @@ def keyboard(spawn: Any) -> Iterator[Callable[[bytes], object]]:
     ours, its = pty.openpty()
     command = [sys.executable, "-m", "arm_control.keys"]
     variables = transport.environment(spawn.domain_id)
-    process = subprocess.Popen(command, stdin=its, stdout=subprocess.DEVNULL, env=variables)
+    lock = lock_of(spawn.domain_id)
+    process = subprocess.Popen(command, stdin=its, stdout=subprocess.DEVNULL, env=variables, pass_fds=lock)
     os.close(its)
     yield lambda keys: os.write(ours, keys)
     os.write(ours, b"q")

@@ -61,6 +61,7 @@ SEEDED: dict[tuple[str, ...], dict[str, str]] = {
 
 # With a door, and to be moved.
 TURNED = ("door", "reversed", "swapped_joints")
+SHUT = ("no_door",)
 Found = tuple[int, list[dict[str, Any]], str]
 
 
@@ -95,7 +96,11 @@ def doctor(environment: Mapping[str, str], folder: Path, *options: str) -> Found
 def found_by(folder: Path, *faults: str) -> Found:
     folder.mkdir()
     with robot(folder, *faults) as environment:
-        options = ["--seconds", "4" if "gaps" in faults else "2", *(["--move", "--yes"] if "door" in faults else [])]
+        options = [
+            "--seconds",
+            "4" if "gaps" in faults else "2",
+            *(["--move", "--yes"] if {"door", *SHUT} & set(faults) else []),
+        ]
         return doctor(environment, folder, "--json", *options)
 
 
@@ -106,7 +111,7 @@ def examined(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running = {
             faults: pool.submit(found_by, root / str(index), *faults)
-            for index, faults in enumerate([TURNED, (), *SEEDED])
+            for index, faults in enumerate([TURNED, SHUT, (), *SEEDED])
         }
         return {faults: each.result() for faults, each in running.items()}
 
@@ -148,3 +153,12 @@ def test_an_arm_with_faults_is_not_moved(examined: Any) -> None:
     (faults,) = (faults for faults in SEEDED if "door" in faults)
     _, findings, _ = examined[faults]
     assert [each["check"] for each in findings if each["check"].startswith("motion.")] == ["motion.refused"]
+
+
+def test_where_nobody_gives_the_lease_the_rest_is_told_nevertheless(examined: Any) -> None:
+    status, findings, _ = examined[SHUT]
+    assert [(each["check"], each["seen"]) for each in findings if each["level"] == "fail"] == [
+        ("motion.refused", "no arm_node; got 10 s of waiting")
+    ]
+    assert "joint_states.names" in {each["check"] for each in findings if each["level"] == "ok"}
+    assert status == 1
