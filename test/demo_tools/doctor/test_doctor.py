@@ -96,12 +96,9 @@ def doctor(environment: Mapping[str, str], folder: Path, *options: str) -> Found
 def found_by(folder: Path, *faults: str) -> Found:
     folder.mkdir()
     with robot(folder, *faults) as environment:
-        options = [
-            "--seconds",
-            "4" if "gaps" in faults else "2",
-            *(["--move", "--yes"] if {"door", *SHUT} & set(faults) else []),
-        ]
-        return doctor(environment, folder, "--json", *options)
+        move = ["--move", "--yes"] if {"door", *SHUT} & set(faults) else []
+        seconds = "4" if "gaps" in faults else "2"
+        return doctor(environment, folder, "--json", "--seconds", seconds, *move)
 
 
 @pytest.fixture(scope="module")
