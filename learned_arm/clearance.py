@@ -6,7 +6,7 @@ metres, negative where it is. Every configuration that is asked about is checked
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +84,47 @@ class ClearanceSpec:
         return found
 
 
+class _Walls:
+    """Capsules inside a box."""
+
+    def __init__(self, box: Workspace, index: dict[str, int], radius_m: NDArray[np.float64]) -> None:
+        self.names = tuple(f"{WORKSPACE}: {name}" for name in box.capsules)
+        self._boxed = np.array([index[name] for name in box.capsules], dtype=np.intp)
+        self._radius = radius_m[self._boxed]
+        self._low, self._high = np.array(box.low_m), np.array(box.high_m)
+
+    def room_m(self, ends: NDArray[np.float64]) -> NDArray[np.float64]:
+        boxed = ends[:, self._boxed]
+        return np.minimum(boxed - self._low, self._high - boxed).min(axis=(2, 3)) - self._radius
+
+    def levers_m(self, levers: NDArray[np.float64]) -> NDArray[np.float64]:
+        return levers[self._boxed]
+
+
+class _Pairs:
+    """Capsules apart from each other."""
+
+    def __init__(self, checks: SelfCollision, index: dict[str, int], radius_m: NDArray[np.float64]) -> None:
+        self.names = tuple(f"{SELF_COLLISION}: {one}, {other}" for one, other in checks.pairs)
+        self._first = np.array([index[one] for one, _ in checks.pairs], dtype=np.intp)
+        self._second = np.array([index[other] for _, other in checks.pairs], dtype=np.intp)
+        self._apart = radius_m[self._first] + radius_m[self._second] + checks.distance_m
+
+    def room_m(self, ends: NDArray[np.float64]) -> NDArray[np.float64]:
+        first, second = ends[:, self._first], ends[:, self._second]
+        return segment_distance(first[:, :, 0], first[:, :, 1], second[:, :, 0], second[:, :, 1]) - self._apart
+
+    def levers_m(self, levers: NDArray[np.float64]) -> NDArray[np.float64]:
+        first, second = levers[self._first], levers[self._second]
+        # What moves both parts leaves the distance between them.
+        return np.where((first > 0.0) & (second > 0.0), 0.0, first + second)
+
+
 class Clearance:
     """Measures the room of configurations.
+
+    Every kind of check remembers the last configuration that it measured: from there, what the joints have moved since
+    and their levers bound what became of the room. Far from everything that answers nearly every question.
 
     Args:
         spec: What is checked.
@@ -94,10 +133,11 @@ class Clearance:
 
     Attributes:
         names: Of the checks, `workspace: forearm` or `self_collision: upper_arm, gripper`.
+        levers_m: Room that every check loses at most for every radian (or metre) of a joint, shape (checks, dof).
     """
 
     def __deepcopy__(self, memo: dict[int, object]) -> Clearance:
-        """It never changes."""
+        """What it remembers is true of every copy."""
         return self
 
     def __init__(self, spec: ClearanceSpec, kinematics: Kinematics, joints: Sequence[str]) -> None:
@@ -106,23 +146,21 @@ class Clearance:
         self._links = np.array([self._forward.links.index(each.link) for each in spec.capsules], dtype=np.intp)
         ends = np.array([[each.from_m, each.to_m] for each in spec.capsules]).reshape(-1, 2, 3)
         self._ends = np.concatenate([ends, np.ones((*ends.shape[:2], 1))], axis=2)
-        self._radius = np.array([each.radius_m for each in spec.capsules])
-        self.names: tuple[str, ...] = ()
-        self._boxed = np.empty(0, dtype=np.intp)
-        self._low = self._high = np.zeros(3)
+        radius_m = np.array([each.radius_m for each in spec.capsules])
+        self._kinds: list[_Walls | _Pairs] = []
         if spec.workspace is not None:
-            box = spec.workspace
-            self._boxed = np.array([index[name] for name in box.capsules], dtype=np.intp)
-            self._low, self._high = np.array(box.low_m), np.array(box.high_m)
-            self.names += tuple(f"{WORKSPACE}: {name}" for name in box.capsules)
-        self._first = self._second = np.empty(0, dtype=np.intp)
-        self._apart_m = 0.0
+            self._kinds.append(_Walls(spec.workspace, index, radius_m))
         if spec.self_collision is not None:
-            pairs = spec.self_collision.pairs
-            self._first = np.array([index[one] for one, _ in pairs], dtype=np.intp)
-            self._second = np.array([index[other] for _, other in pairs], dtype=np.intp)
-            self._apart_m = spec.self_collision.distance_m
-            self.names += tuple(f"{SELF_COLLISION}: {one}, {other}" for one, other in pairs)
+            self._kinds.append(_Pairs(spec.self_collision, index, radius_m))
+        self.names = tuple(name for kind in self._kinds for name in kind.names)
+        # Every point of a segment moves less far than the end that moves further.
+        levers = np.array([self._levers_of(each.link, each.from_m, each.to_m) for each in spec.capsules])
+        self._levers = [kind.levers_m(levers) for kind in self._kinds]
+        self.levers_m = np.concatenate(self._levers)
+        self._known: list[tuple[NDArray[np.float64], NDArray[np.float64]] | None] = [None] * len(self._kinds)
+
+    def _levers_of(self, link: str, *points_m: tuple[float, float, float]) -> NDArray[np.float64]:
+        return np.max([self._forward.levers_m(link, point_m) for point_m in points_m], axis=0)
 
     def room_m(self, position_rad: NDArray[np.float64]) -> NDArray[np.float64]:
         """Room of every check.
@@ -133,34 +171,49 @@ class Clearance:
         Returns:
             Metres, negative where a check is violated, shape (K, checks) in the order of `names`.
         """
-        poses = self._forward.poses(position_rad)[:, self._links]
-        ends = np.einsum("kcij,cej->kcei", poses[:, :, :3], self._ends)
-        boxed, radius = ends[:, self._boxed], self._radius[self._boxed]
-        walls = np.minimum(boxed - self._low, self._high - boxed).min(axis=(2, 3)) - radius
-        first, second = ends[:, self._first], ends[:, self._second]
-        apart = segment_distance(first[:, :, 0], first[:, :, 1], second[:, :, 0], second[:, :, 1])
-        apart -= self._radius[self._first] + self._radius[self._second] + self._apart_m
-        return np.concatenate([walls, apart], axis=1)
+        at = self._ends_at(position_rad)
+        return np.concatenate([kind.room_m(at) for kind in self._kinds], axis=1)
 
     def violated(self, position_rad: NDArray[np.float64]) -> tuple[str, ...]:
         """Names of the checks that one configuration, shape (dof,), violates."""
         room_m = self.room_m(position_rad[None])[0]
         return tuple(name for name, room in zip(self.names, room_m, strict=True) if room < 0.0)
 
-    def lost(self, here: NDArray[np.float64], ahead: NDArray[np.float64]) -> tuple[str, ...]:
+    def lost(self, ahead: NDArray[np.float64], here: Callable[[], NDArray[np.float64]]) -> tuple[str, ...]:
         """Kinds of checks that going ahead violates, or violates more than standing here does.
 
         An arm that was brought outside by hand may move back: what grows is no loss.
 
         Args:
-            here: Configurations that the arm passes when it stops now, shape (K, dof).
-            ahead: Those that it passes when it goes on and stops then, shape (N, dof).
+            ahead: Configurations that the arm passes when it goes on and stops then, shape (N, dof).
+            here: Gives those that it passes when it stops now, shape (K, dof). Asked only where there is any doubt.
         """
-        room_m = self.room_m(np.concatenate([here, ahead]))
-        now, then = room_m[: len(here)].min(axis=0), room_m[len(here) :].min(axis=0)
-        lost = then < np.minimum(now, 0.0) - _ROUNDING_M
-        kinds = (name.split(":")[0] for name, bad in zip(self.names, lost, strict=True) if bad)
-        return tuple(dict.fromkeys(kinds))
+        doubtful = [number for number in range(len(self._kinds)) if not self._surely_room(number, ahead)]
+        if not doubtful:
+            return ()
+        stopping = here()
+        at = self._ends_at(np.concatenate([stopping, ahead]))
+        found: list[str] = []
+        for number in doubtful:
+            room_m = self._kinds[number].room_m(at)
+            self._known[number] = (ahead[0], room_m[len(stopping)])
+            now, then = room_m[: len(stopping)].min(axis=0), room_m[len(stopping) :].min(axis=0)
+            if (then < np.minimum(now, 0.0) - _ROUNDING_M).any():
+                found.append(self._kinds[number].names[0].split(":")[0])
+        return tuple(found)
+
+    def _surely_room(self, kind: int, ahead: NDArray[np.float64]) -> bool:
+        known = self._known[kind]
+        if known is None:
+            return False
+        position_rad, room_m = known
+        moved = np.abs(ahead - position_rad).max(axis=0)
+        return bool((room_m >= self._levers[kind] @ moved).all())
+
+    def _ends_at(self, position_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Ends of all capsules in the base frame, shape (K, capsules, 2, 3)."""
+        poses = self._forward.poses(position_rad)[:, self._links, :3]
+        return self._ends @ poses.swapaxes(2, 3)
 
 
 def segment_distance(

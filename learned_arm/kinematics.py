@@ -20,6 +20,8 @@ KINDS = ("revolute", "prismatic", "fixed")
 _METRES = checked.number(-100.0, 100.0)
 _ANGLE = checked.number(-1e3, 1e3)
 _SHORTEST_AXIS = 1e-6
+# Further than any point of an arm is from any of its joints.
+_FAR_M = 1e6
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,16 @@ class ForwardKinematics:
 
     def __init__(self, kinematics: Kinematics, joints: Sequence[str]) -> None:
         self.links = kinematics.links
+        self._joint_above = {joint.child: joint for joint in kinematics.joints}
+        self._joints = list(joints)
         at = {link: index for index, link in enumerate(self.links)}
-        self._steps = [
-            (at[joint.parent], list(joints).index(joint.name) if joint.kind != "fixed" else None, _Step(joint))
-            for joint in kinematics.joints
-        ]
+        self._parents = [at[joint.parent] for joint in kinematics.joints]
+        # A fixed joint takes the value of any other: its transform does not depend on it.
+        columns = [self._joints.index(joint.name) if joint.kind != "fixed" else 0 for joint in kinematics.joints]
+        self._columns = np.array(columns, dtype=np.intp)
+        self._slides = np.array([joint.kind == "prismatic" for joint in kinematics.joints], dtype=bool)
+        parts = np.array([_parts(joint) for joint in kinematics.joints]).reshape(-1, 3, 4, 4)
+        self._fixed, self._along, self._about = parts[:, 0], parts[:, 1], parts[:, 2]
 
     def poses(self, position_rad: NDArray[np.float64]) -> NDArray[np.float64]:
         """Transforms base -> link.
@@ -88,36 +95,50 @@ class ForwardKinematics:
         Returns:
             Shape (K, links, 4, 4), links in the order of `links`.
         """
+        value = position_rad[:, self._columns]
+        # The Rodrigues formula multiplied out: fixed, sine and versine part of every joint.
+        along = np.where(self._slides, value, np.sin(value))[:, :, None, None]
+        steps = self._fixed + along * self._along + (1.0 - np.cos(value))[:, :, None, None] * self._about
         found = np.empty((len(position_rad), len(self.links), 4, 4))
         found[:, 0] = np.eye(4)
-        for child, (parent, joint, step) in enumerate(self._steps, start=1):
-            place = step.fixed if joint is None else step.at(position_rad[:, joint])
-            np.matmul(found[:, parent], place, out=found[:, child])
+        for child, parent in enumerate(self._parents, start=1):
+            np.matmul(found[:, parent], steps[:, child - 1], out=found[:, child])
         return found
 
+    def levers_m(self, link: str, point_m: Sequence[float]) -> NDArray[np.float64]:
+        """How far a point moves at most for every radian (or metre) that a joint moves, in any configuration.
 
-class _Step:
-    """The transform over one joint: fixed + sine part + versine part, the Rodrigues formula multiplied out."""
+        Args:
+            link: What the point is fixed to.
+            point_m: Its place in the link's frame.
 
-    def __init__(self, joint: Joint) -> None:
-        self.fixed = _frame(joint.xyz_m, joint.rpy_rad)
-        axis = np.array(joint.axis) / np.linalg.norm(joint.axis)
-        self._slides = joint.kind == "prismatic"
-        if self._slides:
-            move = np.zeros((4, 4))
-            move[:3, 3] = axis
-            self._sine = self.fixed @ move
-        else:
-            x, y, z = axis
-            cross = np.zeros((4, 4))
-            cross[:3, :3] = [[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]]
-            self._sine, self._versine = self.fixed @ cross, self.fixed @ cross @ cross
+        Returns:
+            Metres by unit of each joint, zero where a joint does not move it, shape (dof,).
+        """
+        levers = np.zeros(len(self._joints))
+        # A joint is no further from the point than all offsets between them, one after the other.
+        away_m = float(np.linalg.norm(point_m))
+        while (joint := self._joint_above.get(link)) is not None:
+            if joint.kind == "revolute":
+                levers[self._joints.index(joint.name)] = away_m
+            elif joint.kind == "prismatic":
+                levers[self._joints.index(joint.name)] = 1.0
+                away_m += _FAR_M
+            away_m += float(np.linalg.norm(joint.xyz_m))
+            link = joint.parent
+        return levers
 
-    def at(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        value = value[:, None, None]
-        if self._slides:
-            return self.fixed + value * self._sine
-        return self.fixed + np.sin(value) * self._sine + (1.0 - np.cos(value)) * self._versine
+
+def _parts(joint: Joint) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Fixed, sine (of a prismatic joint: way) and versine part of the transform over a joint, each 4 x 4."""
+    fixed, along, about = _frame(joint.xyz_m, joint.rpy_rad), np.zeros((4, 4)), np.zeros((4, 4))
+    x, y, z = np.array(joint.axis) / np.linalg.norm(joint.axis)
+    if joint.kind == "prismatic":
+        along[:3, 3] = x, y, z
+    elif joint.kind == "revolute":
+        along[:3, :3] = [[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]]
+        about = along @ along
+    return fixed, fixed @ along, fixed @ about
 
 
 def parse_kinematics(value: Any, where: str, joints: Sequence[str]) -> Kinematics:

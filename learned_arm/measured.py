@@ -20,6 +20,7 @@ class _Stream:
         self.max_age_ns = round(spec.max_age_s * 1e9)
         self.stamps = StampWatch(spec.topic, spec.max_age_s)
         self.order = JointOrder(())
+        self.places = np.empty(0, dtype=np.intp)
         self.heard_ns: int | None = None
 
 
@@ -61,8 +62,10 @@ class MeasuredArm:
         names = stream.spec.ours(view.names)
         order = self._order(stream, names)
         positions = order.positions(names, view.position)
+        if order is not stream.order:
+            stream.places = np.array([self._index[joint] for joint in order.joints], dtype=np.intp)
         values = self._values.copy()
-        values[[self._index[joint] for joint in order.joints]] = positions
+        values[stream.places] = positions
         stream.order, stream.heard_ns, self._values = order, monotonic_ns, values
         if not np.isnan(values).any():
             self._position = values

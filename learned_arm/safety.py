@@ -23,6 +23,7 @@ from learned_arm.clearance import Clearance
 from learned_arm.errors import LearnedArmError
 from learned_arm.jerk import (
     approaching_acceleration,
+    bounded,
     most_acceleration_below,
     slowing_acceleration,
     stopping_place,
@@ -158,8 +159,8 @@ class SafetyFilter:
             self._last_target = None
             return self._take(window, *self._slowed(window), clamps)
         near = self._within_reach(target_rad, measured_rad, clamps)
-        position, velocity = self._followed(window, near, clamps)
-        too_close = self._too_close(position, velocity, dt_s)
+        position, velocity, stop = self._followed(window, near, clamps)
+        too_close = self._too_close(position, velocity, stop, dt_s)
         if too_close:
             clamps.extend(too_close)
             # Joints that place no part of the arm go on: fingers close also where the arm may not go further.
@@ -186,16 +187,19 @@ class SafetyFilter:
 
     def _within_reach(self, target_rad: Vector, measured_rad: Vector, clamps: list[str]) -> Vector:
         """The target inside the position limits and near the measured position."""
-        inside = np.clip(target_rad, self.low, self.high)
+        inside = bounded(target_rad, self.low, self.high)
         if (inside != target_rad).any():
             clamps.append("position")
-        near = np.clip(inside, measured_rad - self.step_from_measured, measured_rad + self.step_from_measured)
+        near = bounded(inside, measured_rad - self.step_from_measured, measured_rad + self.step_from_measured)
         if (near != inside).any():
             clamps.append("step_from_measured")
         return near
 
-    def _followed(self, window: _Window, near: Vector, clamps: list[str]) -> tuple[Vector, Vector]:
-        """Position and velocity of the step that follows a target: equal to it, or on the way to it."""
+    def _followed(self, window: _Window, near: Vector, clamps: list[str]) -> tuple[Vector, Vector, Vector | None]:
+        """Position and velocity of the step that follows a target: equal to it, or on the way to it.
+
+        Where that had to be known, also the place at which the fastest stop behind it ends.
+        """
         dt_s = window.dt_s
         wanted = (near - self.position_rad) / dt_s
         # How fast the target itself moves. Catching up, it is met only at a speed from which its own can be taken on in
@@ -205,20 +209,23 @@ class SafetyFilter:
         passes = (wanted <= window.highest + _ROUNDING) & (wanted >= window.lowest - _ROUNDING)
         passes &= np.abs(closing) <= self.acceleration * dt_s + _ROUNDING
         soft = self._jerk_binds(dt_s)
-        if soft.any():
-            passes &= ~soft | self._keeps_jerk(near, wanted, closing, dt_s)
+        stop = None
+        if (passes & soft).any():
+            acceleration = (wanted - self.velocity_rad_s) / dt_s
+            stop = stopping_place(near, wanted, acceleration, self.acceleration, self.jerk)
+            passes &= ~soft | self._keeps_jerk(wanted, closing, acceleration, stop, dt_s)
         if passes.all():
-            return near, wanted
+            return near, wanted, stop
         clamps.extend(self._reasons(window, wanted))
         # Approached in the frame that moves along with it, so that a target that goes on is caught and not trailed.
-        along = np.zeros_like(near) if self._last_target is None else np.clip(moves, -self.velocity, self.velocity)
+        along = np.zeros_like(near) if self._last_target is None else bounded(moves, -self.velocity, self.velocity)
         way = near - along * dt_s - self.position_rad
         closing = np.minimum(braking_speed(np.abs(way), self.acceleration, dt_s), np.abs(way) / dt_s)
         toward = along + np.sign(way) * closing
         if soft.any():
             toward = np.where(soft, self._softly_toward(way, along, dt_s), toward)
-        velocity = np.where(passes, wanted, np.clip(toward, window.lowest, window.highest))
-        return np.where(passes, near, self.position_rad + velocity * dt_s), velocity
+        velocity = np.where(passes, wanted, bounded(toward, window.lowest, window.highest))
+        return np.where(passes, near, self.position_rad + velocity * dt_s), velocity, None
 
     def _softly_toward(self, way: Vector, along: Vector, dt_s: float) -> Vector:
         """Velocity that approaches a place moving along, and from which jerk still stops inside the position limits."""
@@ -231,7 +238,7 @@ class SafetyFilter:
         velocity = self.velocity_rad_s + acceleration * dt_s
         after = self.position_rad + velocity * dt_s
         stop = stopping_place(after, velocity, acceleration, self.acceleration, self.jerk)
-        inside = np.clip(stop, self.low, self.high)
+        inside = bounded(stop, self.low, self.high)
         if (stop != inside).any():
             held = approach(inside - self.position_rad, self.velocity_rad_s)
             velocity = np.where(stop == inside, velocity, self.velocity_rad_s + held * dt_s)
@@ -244,8 +251,8 @@ class SafetyFilter:
         if soft.any():
             acceleration = slowing_acceleration(self.velocity_rad_s, self.acceleration_rad_s2, self.jerk, window.dt_s)
             softest, hardest = self._jerk_bounds(window.dt_s)
-            velocity = np.where(soft, self.velocity_rad_s + np.clip(acceleration, softest, hardest) * window.dt_s, 0.0)
-        velocity = np.clip(velocity, window.lowest, window.highest)
+            velocity = np.where(soft, self.velocity_rad_s + bounded(acceleration, softest, hardest) * window.dt_s, 0.0)
+        velocity = bounded(velocity, window.lowest, window.highest)
         return self.position_rad + velocity * window.dt_s, velocity
 
     def _jerk_binds(self, dt_s: float) -> NDArray[np.bool_]:
@@ -266,9 +273,10 @@ class SafetyFilter:
         down = most_acceleration_below(self.velocity + self.velocity_rad_s, self.jerk, dt_s)
         return np.minimum(np.maximum(softest, -down), hardest), np.maximum(np.minimum(hardest, up), softest)
 
-    def _keeps_jerk(self, near: Vector, wanted: Vector, closing: Vector, dt_s: float) -> NDArray[np.bool_]:
+    def _keeps_jerk(
+        self, wanted: Vector, closing: Vector, acceleration: Vector, stop: Vector, dt_s: float
+    ) -> NDArray[np.bool_]:
         """Joints that may take on a wanted velocity: now, and on to the target's own and to a stop."""
-        acceleration = (wanted - self.velocity_rad_s) / dt_s
         change = self.jerk * dt_s * dt_s + _ROUNDING
         good = np.abs(wanted - self.velocity_rad_s - self.acceleration_rad_s2 * dt_s) <= change
         # Off the target's track two steps remain: one that takes on its speed, one that lets go of that acceleration.
@@ -278,21 +286,25 @@ class SafetyFilter:
         softest, hardest = self._soft_bounds(dt_s)
         good &= (wanted <= self.velocity_rad_s + hardest * dt_s + _ROUNDING) | (acceleration <= 0.0)
         good &= (wanted >= self.velocity_rad_s + softest * dt_s - _ROUNDING) | (acceleration >= 0.0)
-        stop = stopping_place(near, wanted, acceleration, self.acceleration, self.jerk)
         return good & (stop <= self.high + _ROUNDING) & (stop >= self.low - _ROUNDING)
 
-    def _too_close(self, position: Vector, velocity: Vector, dt_s: float) -> tuple[str, ...]:
+    def _too_close(self, position: Vector, velocity: Vector, stop: Vector | None, dt_s: float) -> tuple[str, ...]:
         """Kinds of clearance that a step and the stop behind it would lose."""
         if self._clearance is None or not velocity.any():
             return ()
-        acceleration = (velocity - self.velocity_rad_s) / dt_s
-        here = self._way_to_stop(self.position_rad, self.velocity_rad_s, self.acceleration_rad_s2)
-        return self._clearance.lost(here, self._way_to_stop(position, velocity, acceleration))
+        if stop is None:
+            acceleration = (velocity - self.velocity_rad_s) / dt_s
+            stop = stopping_place(position, velocity, acceleration, self.acceleration, self.jerk)
+        return self._clearance.lost(_way_between(position, stop), self._way_to_stop)
 
-    def _way_to_stop(self, position: Vector, velocity: Vector, acceleration: Vector) -> NDArray[np.float64]:
-        """Three configurations from a state to where it stops, shape (3, dof)."""
-        stop = stopping_place(position, velocity, acceleration, self.acceleration, self.jerk)
-        return np.stack([position, (position + stop) / 2.0, stop])
+    def _way_to_stop(self) -> NDArray[np.float64]:
+        """Configurations that the fastest stop from here passes."""
+        return _way_between(
+            self.position_rad,
+            stopping_place(
+                self.position_rad, self.velocity_rad_s, self.acceleration_rad_s2, self.acceleration, self.jerk
+            ),
+        )
 
     def _brake(self, dt_s: float, not_viable: NDArray[np.bool_]) -> SafeStep:
         speed = np.maximum(np.abs(self.velocity_rad_s) - self.acceleration * dt_s, 0.0)
@@ -323,6 +335,11 @@ class SafetyFilter:
             clamps.append("jerk_exceeded")
         # The last bit of a sum may lie past a limit that the sum keeps.
         low, high = np.minimum(self.low, self.position_rad), np.maximum(self.high, self.position_rad)
-        self.position_rad, self.velocity_rad_s = np.clip(position, low, high), velocity
+        self.position_rad, self.velocity_rad_s = bounded(position, low, high), velocity
         self.acceleration_rad_s2 = acceleration
         return SafeStep(self.position_rad.copy(), tuple(clamps))
+
+
+def _way_between(position: Vector, stop: Vector) -> NDArray[np.float64]:
+    """Three configurations, the ends and the middle, shape (3, dof)."""
+    return np.array([position, (position + stop) / 2.0, stop])

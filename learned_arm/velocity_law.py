@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from learned_arm.command_spec import VelocitySettings
 from learned_arm.commander import Command
+from learned_arm.jerk import bounded
 
 Vector = NDArray[np.float64]
 
@@ -58,5 +59,5 @@ class VelocityLaw:
         if measured_rad is not None:
             error = sent_rad - measured_rad
             if np.isfinite(error).all():
-                speed = speed + np.minimum(np.maximum(self._gain * error, -self._bound), self._bound)
-        return np.minimum(np.maximum(speed, -self._highest), self._highest)
+                speed = speed + bounded(self._gain * error, -self._bound, self._bound)
+        return bounded(speed, -self._highest, self._highest)

@@ -77,6 +77,19 @@ def test_the_distance_of_two_segments_is_the_smallest_of_all_their_points(
     assert found == pytest.approx(float(segment_distance(c, d, a, b)), abs=1e-7)
 
 
+@pytest.mark.parametrize("robot", [flat_arm(apart_m=0.0), load_robot("ur5e_sim")], ids=lambda each: each.name)
+def test_no_room_is_lost_faster_than_the_levers_say(robot: Robot) -> None:
+    assert robot.clearance is not None and robot.kinematics is not None
+    clearance = Clearance(robot.clearance, robot.kinematics, robot.joints)
+    rng = np.random.default_rng(0)
+    here = rng.uniform(-3.0, 3.0, (2000, robot.dof))
+    moved = rng.normal(0.0, 1.0, here.shape) * rng.choice([1e-3, 0.05, 1.0], (2000, 1)) * (rng.random(here.shape) < 0.5)
+    lost_m = clearance.room_m(here) - clearance.room_m(here + moved)
+    most_m = np.abs(moved) @ clearance.levers_m.T
+    assert (lost_m <= most_m + 1e-7).all()
+    assert (lost_m > 0.3 * most_m).any()
+
+
 def test_room_is_measured_to_the_wall_and_between_surfaces() -> None:
     robot = flat_arm(low_m=-1.5, apart_m=0.1)
     straight = np.zeros(3)
