@@ -20,6 +20,7 @@ from std_msgs.msg import Bool, Float64
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from arm_control.lock_step import LockStep
 from arm_control.settings import (
     declare_contract,
     declare_deadman,
@@ -32,7 +33,7 @@ from learned_arm.command_spec import timeout_warnings
 from learned_arm.commander import SOURCES, Command, Commander
 from learned_arm.control_grid import ControlGrid
 from learned_arm.deadman import Deadman, DeadmanSettings
-from learned_arm.door_state import State
+from learned_arm.door_state import LATCHED, State
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages, qos
 from learned_arm.ros.door import with_first_tick
@@ -45,7 +46,6 @@ from learned_arm.signs import Sign, Signs
 from learned_arm.watchdog import Watchdog
 
 _STATUS_PERIOD_S = 0.2
-_LOCK_STEP_PATIENCE_S = 5.0
 _ONE_MOMENT_NS = 100_000
 _WATCHDOG_PERIOD_S = 0.05
 _WATCHDOG_ROUNDS = 10
@@ -69,17 +69,18 @@ class ArmNode(Node):
         self._deadman = Deadman(deadman.timeout_s) if deadman.topic else None
         self._commander = Commander(self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self))
         self._lock = threading.Lock()
-        self._lock_step = is_lock_step(self)
-        # Lock-step has no control loop: whoever brings the last thing that a tick waits for steps it, one at a time.
-        self._turn = threading.RLock() if self._lock_step else nullcontext()
-        if self._lock_step and self._contract.period_ns % self._contract.robot.control_period_ns:
+        in_lock_step, period_ns = is_lock_step(self), self._contract.period_ns
+        self._lock_step = LockStep(self._commander, period_ns, self._take, self._publish) if in_lock_step else None
+        # Real time has a control loop, which takes no turns.
+        self._turn = self._lock_step.turn if self._lock_step else nullcontext()
+        if in_lock_step and period_ns % self._contract.robot.control_period_ns:
             raise LearnedArmError(
                 "in lock-step every tick is a control tick",
                 where="rate_hz",
                 got=self._contract.rate_hz,
                 allowed=f"a divisor of control_rate_hz {self._contract.robot.control_rate_hz}",
             )
-        self._sinks = CommandSinks(self, self._contract.robot, lock_step=self._lock_step)
+        self._sinks = CommandSinks(self, self._contract.robot, lock_step=in_lock_step)
         self._requested = self.create_publisher(JointState, "/arm/requested", qos.small())
         self._sent = self.create_publisher(JointState, "/arm/sent", qos.small())
         self._status = self.create_publisher(DiagnosticStatus, "~/status", qos.small())
@@ -87,7 +88,7 @@ class ArmNode(Node):
         self._listener = Listener(self, "sources")
         self._polled: dict[str, PolledSubscription] = {}
         for state in self._contract.robot.joint_states:
-            if self._lock_step:
+            if in_lock_step:
                 self._listener.listen(
                     JointState, state.topic, qos.small(), partial(self._on_awaited_joints, state.topic)
                 )
@@ -102,13 +103,9 @@ class ArmNode(Node):
         self.create_service(SetBool, "~/engage", self._on_engage)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
-        if not self._lock_step:
+        if not in_lock_step:
             for warning in timeout_warnings(self._contract.robot.controllers):
                 self.get_logger().warning(warning)
-        self._pending_ns: int | None = None
-        self._pending_since_s = 0.0
-        self._last_stepped_ns = 0
-        self._waiting: dict[str, cdr.TrajectoryView] = {}
         self._last_state = ""
         self._commanding = False
         self._running = True
@@ -117,7 +114,7 @@ class ArmNode(Node):
         self._thread = None
         robot = self._contract.robot
         self._grid = ControlGrid(robot.control_period_ns, time.monotonic_ns(), _LATENESS_OVER_S * robot.control_rate_hz)
-        if not self._lock_step:
+        if not in_lock_step:
             self._take_priority(priority)
             self._watchdog = Watchdog(_WATCHDOG_ROUNDS)
             self._thread = threading.Thread(target=self._run_in_real_time, name="control", daemon=True)
@@ -207,11 +204,11 @@ class ArmNode(Node):
         return view
 
     def _on_awaited_joints(self, topic: str, raw: bytes, _info: object) -> None:
+        assert self._lock_step is not None
         with self._turn:
             view = self._on_joints(topic, raw)
             if view is not None:
-                self._pending_ns, self._pending_since_s = view.stamp_ns, time.monotonic()
-                self._step_when_ready()
+                self._lock_step.on_joints(view.stamp_ns)
 
     def _on_targets(self, source: str, raw: bytes, _info: object) -> None:
         try:
@@ -219,11 +216,8 @@ class ArmNode(Node):
         except LearnedArmError as error:
             self.get_logger().error(f"targets of {source} refused: {error}", throttle_duration_sec=1.0)
             return
-        if self._lock_step:
-            # Taken at their tick and at no other, so that nothing depends on which message came first.
-            with self._turn:
-                self._waiting[source] = view
-                self._step_when_ready()
+        if self._lock_step is not None:
+            self._lock_step.on_targets(source, view)
         else:
             self._take(source, view, self._now_ns())
 
@@ -233,36 +227,6 @@ class ArmNode(Node):
                 self._commander.targets(source, view, now_ns)
         except LearnedArmError as error:
             self.get_logger().error(f"targets of {source} refused: {error}", throttle_duration_sec=1.0)
-
-    def _next_tick_ns(self) -> int:
-        """Lock-step: the tick of the contract's grid that is awaited next."""
-        period_ns = self._contract.period_ns
-        earliest_ns = self._pending_ns if self._pending_ns is not None else self._last_stepped_ns + 1
-        return -(-earliest_ns // period_ns) * period_ns
-
-    def _lock_step_now_ns(self) -> int:
-        return self._pending_ns if self._pending_ns is not None else self._last_stepped_ns
-
-    def _step_when_ready(self) -> None:
-        """Lock-step: step the pending tick once the holder's targets for it are in, or it kept us waiting too long."""
-        with self._turn:
-            if self._pending_ns is not None:
-                self._step_if_complete(self._pending_ns)
-
-    def _step_if_complete(self, tick_ns: int) -> None:
-        self._commander.check_deadman(time.monotonic_ns())
-        holder = self._commander.holder
-        if holder is not None and tick_ns % self._contract.period_ns == 0:
-            view = self._waiting.get(holder)
-            if view is not None and view.stamp_ns == tick_ns:
-                self._take(holder, view, tick_ns)
-            elif time.monotonic() - self._pending_since_s < _LOCK_STEP_PATIENCE_S:
-                return
-            else:
-                self._commander.stop(f"{holder} sent no targets for tick {tick_ns} within {_LOCK_STEP_PATIENCE_S} s")
-                self.get_logger().error(self._commander.reason)
-        self._pending_ns, self._last_stepped_ns = None, tick_ns
-        self._publish(self._commander.step(tick_ns))
 
     def _run_in_real_time(self) -> None:
         try:
@@ -318,6 +282,8 @@ class ArmNode(Node):
         state = f"{self._commander.state.value} {self._commander.holder}"
         if state != self._last_state:
             self._last_state = state
+            if self._commander.state in LATCHED:
+                self.get_logger().error(f"{self._commander.state.value}: {self._commander.reason}")
             self._publish_status()
 
     def _on_engage(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -326,8 +292,6 @@ class ArmNode(Node):
             with self._turn, self._lock:
                 if request.data:
                     response.message = self._engage(source)
-                    self._waiting.pop(source, None)
-                    self._pending_since_s = time.monotonic()
                 else:
                     response.message = self._commander.release(source)
             response.success = True
@@ -336,15 +300,17 @@ class ArmNode(Node):
         self.get_logger().info(f"engage({request.data}) by {source}: {response.message}")
         self._tell_a_change()
         if self._lock_step:
-            self._step_when_ready()
+            self._lock_step.step_when_ready()
         return response
 
     def _engage(self, source: str) -> str:
-        if not self._lock_step:
+        if self._lock_step is None:
             return self._commander.engage(source, self._now_ns(), time.monotonic_ns())
         # Each tick is awaited there, so joint states are never silent; a person is.
         self._commander.require_deadman(time.monotonic_ns())
-        return with_first_tick(self._commander.engage(source, self._lock_step_now_ns()), self._next_tick_ns())
+        words = self._commander.engage(source, self._lock_step.now_ns)
+        self._lock_step.on_engaged(source)
+        return with_first_tick(words, self._lock_step.next_tick_ns)
 
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._turn, self._lock:
@@ -352,7 +318,7 @@ class ArmNode(Node):
         response.success, response.message = True, self._commander.reason
         self._tell_a_change()
         if self._lock_step:
-            self._step_when_ready()
+            self._lock_step.step_when_ready()
         return response
 
     def _on_clear_fault(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -363,7 +329,7 @@ class ArmNode(Node):
 
     def _on_status_timer(self) -> None:
         if self._lock_step:
-            self._step_when_ready()
+            self._lock_step.step_when_ready()
         self._hear_driver()
         self._publish_status()
 
