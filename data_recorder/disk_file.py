@@ -1,7 +1,8 @@
 """The file that a bag is written to: on the disk by interval, and with spare room so that a full disk can end it.
 
 Power loss takes what the system has not yet put on the disk. A thread of its own asks for that every `sync_s`, so that
-the one that writes never waits for the disk.
+the one that writes never waits for the disk. What is on the disk is then dropped from memory: nobody reads it now, an
+hour of images would push everything else out, and memory that is used again costs less than memory that is new.
 
 The spare room is a second file without a name, which vanishes with the process. When the disk is full it is given up,
 and what is left to write fits: the chunk that was on its way, the bag's summary, and the statements beside it.
@@ -13,6 +14,8 @@ import errno
 import os
 import tempfile
 import threading
+from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +26,8 @@ OUT_OF_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Summaries grow with their bags: about 200 bytes a chunk of 1 MiB.
 _BYTES_A_SPARE_BYTE = 2048
 _STEP_BYTES = 1_000_000
+# What Linux takes in one call (IOV_MAX).
+_MOST_PARTS = 1024
 
 
 class DiskFile:
@@ -69,26 +74,29 @@ class DiskFile:
             self._spare_bytes += more_bytes
             self._grow_reserve()
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Write all of it; on a full disk into the spare room.
+    def write(self, *parts: bytes | bytearray | memoryview) -> int:
+        """Write all of them, one behind the other; on a full disk into the spare room. How many bytes they are.
 
         Raises:
-            OSError: It cannot be written, or what was written before could not be put on the disk.
+            OSError: They cannot be written, or what was written before could not be put on the disk.
         """
         if self._failure is not None:
             raise self._failure
-        left = memoryview(data).cast("B")
-        size = len(left)
+        left = deque(memoryview(part).cast("B") for part in parts)
+        begun = self._position
         while left:
             try:
-                written = os.write(self._descriptor, left)
+                written = os.writev(self._descriptor, tuple(islice(left, _MOST_PARTS)))
             except OSError as error:
                 if error.errno not in OUT_OF_ROOM or not self._give_up_reserve(error):
                     raise
                 continue
             self._position += written
-            left = left[written:]
-        return size
+            while left and len(left[0]) <= written:
+                written -= len(left.popleft())
+            if written:
+                left[0] = left[0][written:]
+        return self._position - begun
 
     def tell(self) -> int:
         """Bytes written so far."""
@@ -132,8 +140,10 @@ class DiskFile:
 
     def _sync_regularly(self, sync_s: float) -> None:
         while not self._closing.wait(sync_s):
+            written = self._position
             try:
                 os.fdatasync(self._descriptor)
+                os.posix_fadvise(self._descriptor, 0, written, os.POSIX_FADV_DONTNEED)
             except OSError as error:
                 self._failure = error
                 return

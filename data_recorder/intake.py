@@ -26,7 +26,7 @@ from rclpy.qos import QoSProfile
 from data_recorder.episode_writer import Received
 from learned_arm.ros.polled import unwaited
 
-_ROUND_S = 0.016
+_ROUND_S = 0.033
 _MOST_A_ROUND = 1000
 _RECEIVED = itemgetter(0)
 

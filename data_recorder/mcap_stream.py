@@ -1,9 +1,9 @@
-"""Writes an uncompressed MCAP file at the cost of one copy of each message.
+"""Writes an uncompressed MCAP file without copying images.
 
 `mcap`'s own writer copies every message five times into new memory; at 83 MB/s of images that alone is a tenth of a
-core, most of it for pages that the system must clear. Here each message is copied once, into the buffer of its
-chunk, which is kept from chunk to chunk and written as it lies there. All that is small is left to `mcap`'s records.
-The files are the same to the byte. Source of the layout: the MCAP specification, version 0.
+core, most of it for pages that the system must clear. Here a large message is written from where it lies; a small one
+is copied once, into the buffer of its chunk, which is kept from chunk to chunk. All that is small is left to `mcap`'s
+records. The files are the same to the byte. Source of the layout: the MCAP specification, version 0.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ _MESSAGE_HEAD_BYTES = _MESSAGE_HEAD.size - 9
 _RECORD_HEAD_BYTES = 9
 _FOOTER = struct.Struct("<BQQQ")
 _FOOTER_BYTES = 20
+# Copying less than this costs less than a part of its own.
+_LARGE_BYTES = 16_384
 
 
 class McapStream:
@@ -51,9 +53,11 @@ class McapStream:
 
     def __init__(self, file: DiskFile, chunk_bytes: int) -> None:
         self._file, self._chunk_bytes = file, chunk_bytes
-        self._buffer = bytearray(_CHUNK_HEAD.size + 2 * chunk_bytes)
+        # A chunk is what lies in the buffer, with large messages in between: `_parts` up to `_kept`, then the buffer.
+        self._buffer = bytearray(2 * chunk_bytes)
         self._view = memoryview(self._buffer)
-        self._end = _CHUNK_HEAD.size
+        self._parts: list[bytes | memoryview] = []
+        self._kept = self._end = self._large_bytes = 0
         self._messages: dict[int, list[tuple[int, int]]] = {}
         self._first_ns = self._last_ns = 0
         self._schemas: list[Schema] = []
@@ -90,18 +94,20 @@ class McapStream:
 
     def add_message(self, channel_id: int, log_time: int, data: bytes, publish_time: int) -> None:
         """Add a message, stamps in ns."""
-        at, size = self._end, len(data)
-        body = at + _MESSAGE_HEAD.size
-        self._require(body + size)
+        size, place = len(data), self._size
         head = (Opcode.MESSAGE, _MESSAGE_HEAD_BYTES + size, channel_id, 0, log_time, publish_time)
-        _MESSAGE_HEAD.pack_into(self._buffer, at, *head)
-        self._view[body : body + size] = data
-        self._end = body + size
+        self._put(_MESSAGE_HEAD.pack(*head))
+        if size < _LARGE_BYTES:
+            self._put(data)
+        else:
+            self._parts += self._view[self._kept : self._end], data
+            self._kept = self._end
+            self._large_bytes += size
         if not self._messages:
             self._first_ns, self._last_ns = log_time, log_time
         else:
             self._first_ns, self._last_ns = min(self._first_ns, log_time), max(self._last_ns, log_time)
-        self._messages.setdefault(channel_id, []).append((log_time, at - _CHUNK_HEAD.size))
+        self._messages.setdefault(channel_id, []).append((log_time, place))
         self._counts[channel_id] = self._counts.get(channel_id, 0) + 1
         self._finish_large_chunk()
 
@@ -157,38 +163,47 @@ class McapStream:
         """Add what is no message to the chunk."""
         builder = RecordBuilder()
         record.write(builder)
-        data = builder.end()
-        self._require(self._end + len(data))
-        self._view[self._end : self._end + len(data)] = data
-        self._end += len(data)
+        self._put(builder.end())
         self._finish_large_chunk()
 
-    def _require(self, size: int) -> None:
-        """Make the buffer at least so large."""
-        if size > len(self._buffer):
-            larger = bytearray(size + self._chunk_bytes)
+    @property
+    def _size(self) -> int:
+        """Of the records of the chunk so far, bytes."""
+        return self._end + self._large_bytes
+
+    def _put(self, data: bytes) -> None:
+        """Copy something into the buffer."""
+        end = self._end + len(data)
+        if end > len(self._buffer):
+            # Parts that lie in the old one keep it.
+            larger = bytearray(end + self._chunk_bytes)
             larger[: self._end] = self._view[: self._end]
             self._buffer, self._view = larger, memoryview(larger)
+        self._view[self._end : end] = data
+        self._end = end
 
     def _finish_large_chunk(self) -> None:
-        if self._end - _CHUNK_HEAD.size > self._chunk_bytes:
+        if self._size > self._chunk_bytes:
             self._finish_chunk()
 
     def _finish_chunk(self) -> None:
         """Write the chunk out; one without a message goes on."""
         if not self._messages:
             return
-        size, start = self._end - _CHUNK_HEAD.size, self._file.tell()
-        checksum = crc32(self._view[_CHUNK_HEAD.size : self._end])
-        length = self._end - _RECORD_HEAD_BYTES
+        size, start = self._size, self._file.tell()
+        parts = [*self._parts, self._view[self._kept : self._end]]
+        checksum = 0
+        for part in parts:
+            checksum = crc32(part, checksum)
+        length = _CHUNK_HEAD.size + size
         extent = self._first_ns, self._last_ns
-        _CHUNK_HEAD.pack_into(self._buffer, 0, Opcode.CHUNK, length, *extent, size, checksum, 0, size)
-        self._file.write(self._view[: self._end])
+        head = (Opcode.CHUNK, length - _RECORD_HEAD_BYTES, *extent, size, checksum, 0, size)
+        self._file.write(_CHUNK_HEAD.pack(*head), *parts)
         index = ChunkIndex(
             message_start_time=extent[0],
             message_end_time=extent[1],
             chunk_start_offset=start,
-            chunk_length=self._end,
+            chunk_length=length,
             message_index_offsets={},
             message_index_length=0,
             compression="",
@@ -204,8 +219,8 @@ class McapStream:
         self._chunks.append(index)
         known = self._extent or extent
         self._extent = min(known[0], extent[0]), max(known[1], extent[1])
-        self._messages = {}
-        self._end = _CHUNK_HEAD.size
+        self._messages, self._parts = {}, []
+        self._kept = self._end = self._large_bytes = 0
 
     def _statistics(self) -> Statistics:
         first_ns, last_ns = self._extent or (0, 0)

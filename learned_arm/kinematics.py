@@ -49,6 +49,12 @@ class Kinematics:
         """Names of all links, the base first."""
         return (self.base, *(joint.child for joint in self.joints))
 
+    @property
+    def tips(self) -> tuple[str, ...]:
+        """Links that carry no other: the tools, one an arm."""
+        parents = {joint.parent for joint in self.joints}
+        return tuple(link for link in self.links if link not in parents)
+
     def canonical(self) -> dict[str, Any]:
         """The content as plain data, in the form of the YAML file."""
         joints = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,18 @@ from benchmarks.faults.world import CLOCK_VARIABLE
 
 
 def follow(offset: SharedNumber) -> None:
-    """From now on the clocks of this process's nodes show the system time plus the offset, ns."""
-    real = Clock.now
+    """From now on the system time of this process, and so the clocks of its nodes, is ahead by the offset, ns."""
+    real, real_ns = Clock.now, time.time_ns
+
+    def time_ns() -> int:
+        return real_ns() + offset.value
 
     def now(self: Clock) -> Any:
         found = real(self)
         return found + Duration(nanoseconds=offset.value) if self.clock_type == ClockType.ROS_TIME else found
 
     Clock.now = now  # type: ignore[method-assign]
+    time.time_ns = time_ns
 
 
 def main() -> None:

@@ -85,9 +85,9 @@ class FinalPose:
 
 
 class FinalPoseJudge:
-    """The tool ends where it ended in the recording, and the gripper holds as it held.
+    """Every tool ends where it ended in the recording, and the gripper holds as it held.
 
-    Where the tool is, the robot's kinematics say (the last link of its tree); of a robot without, every joint must be
+    Where the tools are, the robot's kinematics say (the last link of each arm); of a robot without, every joint must be
     where it was.
 
     A gripper that is kept from where it was told to be has something between its jaws. How wide that is depends on how
@@ -107,6 +107,7 @@ class FinalPoseJudge:
         self._joints, self._gripper, self._recorded = robot.joints, tuple(gripper), recorded
         known = robot.kinematics
         self._kinematics = None if known is None else ForwardKinematics(known, robot.joints)
+        self._tools = () if known is None else known.tips
         self._per_rad = robot.per_rad
         self._final: FinalPose | None = None
 
@@ -130,12 +131,14 @@ class FinalPoseJudge:
             arm = [place for place in range(len(self._joints)) if place not in self._gripper]
             away = np.abs(now - then) / self._per_rad
             return {self._joints[place]: float(away[place]) / FINAL_POSE_RAD for place in arm}
-        before, after = self._kinematics.poses(np.stack([then, now]))[:, -1]
-        cosine = (np.trace(before[:3, :3].T @ after[:3, :3]) - 1.0) / 2.0
-        return {
-            "place of the tool": float(np.linalg.norm(after[:3, 3] - before[:3, 3])) / self._tool_m,
-            "turn of the tool": float(np.arccos(np.clip(cosine, -1.0, 1.0))) / FINAL_TOOL_RAD,
-        }
+        poses, shares = self._kinematics.poses(np.stack([then, now])), {}
+        for link in self._tools:
+            before, after = poses[:, self._kinematics.links.index(link)]
+            cosine = (np.trace(before[:3, :3].T @ after[:3, :3]) - 1.0) / 2.0
+            tool = "the tool" if len(self._tools) == 1 else link
+            shares[f"place of {tool}"] = float(np.linalg.norm(after[:3, 3] - before[:3, 3])) / self._tool_m
+            shares[f"turn of {tool}"] = float(np.arccos(np.clip(cosine, -1.0, 1.0))) / FINAL_TOOL_RAD
+        return shares
 
     def _gripper_shares(self, final: FinalPose) -> dict[str, float]:
         """The same for grippers: half the squeeze of the recording is what is asked for where there was one."""

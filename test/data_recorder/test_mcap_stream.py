@@ -14,7 +14,7 @@ from data_recorder.disk_file import DiskFile
 from data_recorder.mcap_stream import McapStream
 
 CHUNK_BYTES = 300
-SIZES = st.one_of(st.integers(0, 100), st.sampled_from([299, 300, 301, 5000]))
+SIZES = st.one_of(st.integers(0, 100), st.sampled_from([299, 300, 301, 5000, 16_383, 16_384, 50_000]))
 MESSAGES = st.tuples(st.just("message"), st.integers(0, 2**63 - 1), SIZES, st.integers(0, 2))
 OTHERS = st.tuples(st.sampled_from(["topic", "flush", "metadata"]), st.just(0), st.integers(0, 400), st.just(0))
 
@@ -25,7 +25,7 @@ def write(writer: McapStream | Writer, calls: list[tuple[str, int, int, int]]) -
     channels = [writer.register_channel("/first", "cdr", schema, {"a": "b"})]
     for kind, stamp_ns, size, channel in calls:
         if kind == "message":
-            writer.add_message(channels[channel % len(channels)], stamp_ns, bytes(size), stamp_ns // 2)
+            writer.add_message(channels[channel % len(channels)], stamp_ns, bytes([size % 251]) * size, stamp_ns // 2)
         elif kind == "topic":
             schema = writer.register_schema(f"pkg/msg/T{len(channels)}", "ros2msg", b"x" * size)
             channels.append(writer.register_channel(f"/more{len(channels)}", "cdr", schema, {}))

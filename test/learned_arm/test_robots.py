@@ -114,6 +114,11 @@ def tool(robot: Robot, position_rad: tuple[float, ...], link: str) -> np.ndarray
         # The sum of the published lengths: 0.6127 + 0.57155 and 0.17415 + 0.11655.
         ("ur10e", (0, 0, 0, 0, 0, 0), "tool0", (1.18425, 0.2907, 0.06085)),
         ("fr3", (0, -PI / 4, 0, -3 * PI / 4, 0, PI / 2, PI / 4, 0), "fr3_link8", (0.3069, 0.0, 0.5903)),
+        # Interbotix's own home configurations (mr_descriptions of interbotix_xs_modules), and those of a bimanual pair.
+        ("vx300s", (0,) * 7, "vx300s/ee_gripper_link", (0.536494, 0.0, 0.42705)),
+        ("wx250s", (0,) * 7, "wx250s/ee_gripper_link", (0.458325, 0.0, 0.36065)),
+        ("aloha", (0,) * 14, "follower_left/ee_gripper_link", (0.536494 - 0.469, 0.0, 0.42705)),
+        ("aloha", (0,) * 14, "follower_right/ee_gripper_link", (0.469 - 0.536494, 0.0, 0.42705)),
     ],
 )
 def test_the_tool_is_where_the_maker_says(
