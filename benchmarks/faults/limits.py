@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,7 +47,9 @@ def violations(
     speed: NDArray[np.float64] | None = None
     for row in range(1, len(path)):
         step_ns, seen_ns = stamps_ns[row] - stamps_ns[row - 1], passed_ns[row] - passed_ns[row - 1]
-        step_ns -= round((step_ns - seen_ns) / jump_ns) * jump_ns
+        jumps = (step_ns - seen_ns) / jump_ns
+        # What was sent before a pause may be seen only after it: as much as a pause is no jump.
+        step_ns -= math.trunc(jumps + math.copysign(0.25, jumps)) * jump_ns
         moved = path[row] - path[row - 1]
         if step_ns > LONGEST_PAUSE_NS:
             for joint in np.flatnonzero(np.abs(moved) > REOPENS_WITHIN_RAD):

@@ -77,6 +77,9 @@ def test_after_a_pause_the_arm_begins_at_rest_and_where_it_was() -> None:
     torn = path.copy()
     torn[10:, 1] += 0.02
     assert found(torn, at_ns, at_ns) == ["shoulder_lift_joint jumps by +0.020000 rad after a pause"]
+    # Also where what was sent before it is seen only after it, and the pause is half a jump of the clock.
+    late_ns = np.where(np.arange(20) == 9, at_ns + 1_020_000_000, at_ns)
+    assert found(path, at_ns + np.where(np.arange(20) >= 10, 20_000_000, 0), late_ns) == []
     fast = path.copy()
     fast[11:, 1] += np.arange(9) * 0.01 + 0.01
     assert any("rad/s^2" in each for each in found(fast, at_ns, at_ns))
