@@ -70,7 +70,9 @@ class ArmNode(Node):
         self._commander = Commander(self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self))
         self._lock = threading.Lock()
         in_lock_step, period_ns = is_lock_step(self), self._contract.period_ns
-        self._lock_step = LockStep(self._commander, period_ns, self._take, self._publish) if in_lock_step else None
+        topics = [each.topic for each in self._contract.robot.joint_states]
+        lock_step = LockStep(self._commander, period_ns, topics, self._take, self._publish)
+        self._lock_step = lock_step if in_lock_step else None
         # Real time has a control loop, which takes no turns.
         self._turn = self._lock_step.turn if self._lock_step else nullcontext()
         if in_lock_step and period_ns % self._contract.robot.control_period_ns:
@@ -208,7 +210,7 @@ class ArmNode(Node):
         with self._turn:
             view = self._on_joints(topic, raw)
             if view is not None:
-                self._lock_step.on_joints(view.stamp_ns)
+                self._lock_step.on_joints(topic, view.stamp_ns)
 
     def _on_targets(self, source: str, raw: bytes, _info: object) -> None:
         try:

@@ -1,15 +1,15 @@
 """Control ticks of a simulation that waits for each of them: a tick is stepped once all that it needs is there.
 
-Needed are the joint states of the tick and, where the contract's grid has a tick too, the targets that the lease's
-holder stamped with it. Whoever brings the last of them steps it, one at a time: nothing depends on which message came
-first.
+Needed are the joint states of the tick from every topic and, where the contract's grid has a tick too, the targets that
+the lease's holder stamped with it. Whoever brings the last of them steps it, one at a time: nothing depends on which
+message came first.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from learned_arm.cdr import TrajectoryView
 from learned_arm.commander import Command, Commander
@@ -23,6 +23,7 @@ class LockStep:
     Args:
         commander: The door.
         period_ns: Of the contract, a multiple of the control period.
+        topics: Where joint states come from.
         take: Hands targets of a source to the door at a tick.
         publish: Called with what a tick gave.
 
@@ -34,11 +35,13 @@ class LockStep:
         self,
         commander: Commander,
         period_ns: int,
+        topics: Iterable[str],
         take: Callable[[str, TrajectoryView, int], None],
         publish: Callable[[Command], None],
     ) -> None:
         self.turn = threading.RLock()
         self._commander, self._period_ns = commander, period_ns
+        self._stamps_ns: dict[str, int | None] = dict.fromkeys(topics)
         self._take, self._publish = take, publish
         self._pending_ns: int | None = None
         self._pending_since_s = 0.0
@@ -56,11 +59,13 @@ class LockStep:
         earliest_ns = self._pending_ns if self._pending_ns is not None else self._last_stepped_ns + 1
         return -(-earliest_ns // self._period_ns) * self._period_ns
 
-    def on_joints(self, stamp_ns: int) -> None:
-        """The joint states of a tick were measured."""
+    def on_joints(self, topic: str, stamp_ns: int) -> None:
+        """A topic's joint states of a tick were measured."""
         with self.turn:
-            self._pending_ns, self._pending_since_s = stamp_ns, time.monotonic()
-            self.step_when_ready()
+            self._stamps_ns[topic] = stamp_ns
+            if set(self._stamps_ns.values()) == {stamp_ns}:
+                self._pending_ns, self._pending_since_s = stamp_ns, time.monotonic()
+                self.step_when_ready()
 
     def on_targets(self, source: str, view: TrajectoryView) -> None:
         """Targets came: they are taken at their tick and at no other."""

@@ -86,7 +86,7 @@ def approaching_acceleration(
     speed = velocity + tried * dt_s
     ends = stopping_place(speed * dt_s, speed, tried, most_acceleration, most_jerk)
     # The stop lies further ahead the larger the acceleration: find the two between which the place lies.
-    above = bounded((ends < way_rad).sum(axis=0), 1, _TRIED - 1)
+    above = np.minimum(np.maximum((ends < way_rad).sum(axis=0), 1), _TRIED - 1)
     joints = np.arange(len(way_rad))
     before, after = ends[above - 1, joints], ends[above, joints]
     gap = after - before

@@ -69,7 +69,7 @@ def record_demonstration(operator: Operator, seed: int, rate_hz: int) -> Recorde
     _start_recording(operator, "scripted_expert", "", f"seed {seed}")
     number = operator.trigger(EXPERT, "start", patience_s=_DISCOVERY_S).split()[-1]
     _wait_for(operator, EXPERT, ("done", "failed"), episode=number)
-    return _close_episode(operator, seed, rate_hz)
+    return close_episode(operator, seed, rate_hz)
 
 
 def roll_out(
@@ -85,7 +85,7 @@ def roll_out(
     limit = round(limit_s * rate_hz)
     operator.wait(lambda: operator.succeeded or operator.success_count >= limit, _EPISODE_S, "the rollout to end")
     operator.switch(POLICY, "engage", False)
-    return _close_episode(operator, seed, rate_hz)
+    return close_episode(operator, seed, rate_hz)
 
 
 def _start_recording(operator: Operator, who: str, policy_hash: str, notes: str) -> None:
@@ -109,7 +109,8 @@ def replay(operator: Operator, folder: Path, stream: str = LABELS, into: Path | 
     return _wait_for(operator, REPLAY, ("done",), episode=str(folder))
 
 
-def _close_episode(operator: Operator, seed: int, rate_hz: int) -> Recorded:
+def close_episode(operator: Operator, seed: int, rate_hz: int) -> Recorded:
+    """End the episode that is being recorded, with the outcome that the task's topic says."""
     operator.catch_up()
     sim_seconds = operator.success_count / rate_hz
     # The end of the task is in the bag too, also where the recorder hears of it later than this process.

@@ -10,6 +10,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.publisher import Publisher
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
@@ -92,6 +93,10 @@ class Operator:
     def listen(self, kind: type, topic: str, take: Callable[[Any], None]) -> None:
         """Have every message of a topic given to a function, while this thread waits for something."""
         self._node.create_subscription(kind, topic, take, qos.small())
+
+    def publisher(self, kind: type, topic: str) -> Publisher:
+        """Something to speak with."""
+        return self._node.create_publisher(kind, topic, qos.small())
 
     def trigger(
         self, node: str, service: str, parameters: Mapping[str, Any] | None = None, *, patience_s: float = 0.0

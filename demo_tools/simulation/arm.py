@@ -11,18 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_tools.simulation import cue, kinematics, scene
-from demo_tools.simulation.controllers import (
-    CONTROLLERS,
-    Controller,
-    ForwardPosition,
-    ForwardVelocity,
-    JointTrajectory,
-)
+from demo_tools.simulation.commanded import CommandedArm, checked_state
+from demo_tools.simulation.controllers import Controller
 from demo_tools.simulation.judge import TASKS, Judge, Situation
 from demo_tools.simulation.kinematics import ARM_JOINTS
 from demo_tools.simulation.mj import mujoco
 from demo_tools.simulation.scene import GRIPPER_JOINT
 from demo_tools.simulation.things import COLOURED, CubePose, Sight, Start, things_of
+from demo_tools.simulation.urdf import robot_description
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 
@@ -38,7 +34,6 @@ SOCKET_SPAWN_M = (0.14, 0.22)
 SOCKET_YAW_RAD = np.radians(20.0)
 BELT_STARTS_AT_RAD = 2e-3
 """The belt starts when a command is this far from where the episode began: when the hand begins to move."""
-FIRST_STAMP_NS = 1_000_000_000
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _ON_TABLE_M = scene.CUBE_M / 2
 # By kind of things: centre and size of where they lie, the most they are turned, and their height.
@@ -92,7 +87,7 @@ class KeptSimulation:
     others: tuple[dict[str, Controller], Judge]
 
 
-class ArmSimulation:
+class ArmSimulation(CommandedArm):
     """A UR5e with a gripper, a table and the things of a task, advanced by `step`.
 
     Deterministic: the same state and the same commands give bit-equal trajectories. Time only grows, also
@@ -116,20 +111,10 @@ class ArmSimulation:
             )
         for name in contract.cameras:
             scene.camera(name)
+        super().__init__(robot, controllers)
         self.contract = contract
-        self.joints = robot.joints
-        self.controllers: dict[str, Controller] = {}
-        self._places: dict[str, list[int]] = {}
-        for each in robot.controllers:
-            owner = each.groups[0]
-            kind = (controllers or {}).get(owner, each.command.adapter)
-            if kind not in CONTROLLERS:
-                raise LearnedArmError("unknown controller", where=owner, got=kind, allowed=list(CONTROLLERS))
-            self.controllers[owner] = CONTROLLERS[kind](each.joints)
-            self._places[owner] = list(each.places)
         self.judge = Judge(contract.task)
         self.model = scene.build_model(self.judge.rule.things)
-        self.now_ns = FIRST_STAMP_NS
         self._data = mujoco.MjData(self.model)
         self._things = things_of(self.judge.rule.things, self.model)
         self._index_joints()
@@ -186,11 +171,7 @@ class ArmSimulation:
         Raises:
             LearnedArmError: Wrong length or not finite.
         """
-        values, size = np.array(state, dtype=np.float64), mujoco.mj_stateSize(self.model, _STATE)
-        if values.shape != (size,):
-            raise LearnedArmError("wrong length of a simulation state", got=values.size, allowed=size)
-        if not np.isfinite(values).all():
-            raise LearnedArmError("simulation state not finite", got="NaN or infinity", allowed="finite numbers")
+        values = checked_state(state, mujoco.mj_stateSize(self.model, _STATE))
         values[0] = 0.0
         mujoco.mj_resetData(self.model, self._data)
         mujoco.mj_setState(self.model, self._data, values, _STATE)
@@ -210,64 +191,13 @@ class ArmSimulation:
 
     def _begin(self) -> None:
         commanded = self._held = self._data.ctrl[self._ctrl] / self._to_model
-        for group, controller in self.controllers.items():
-            controller.hold(commanded[self._places[group]])
+        self._hold(commanded)
         self.judge.reset()
 
-    def skip_to(self, now_ns: int) -> None:
-        """Move the clock ahead without physics.
+    # -- motion ----------------------------------------------------------------------------------------------
 
-        Raises:
-            LearnedArmError: The time lies behind.
-        """
-        if now_ns < self.now_ns:
-            raise LearnedArmError("simulation time would run backward", got=now_ns, allowed=f"{self.now_ns} or later")
-        for controller in self.controllers.values():
-            controller.skip(self.now_ns, now_ns)
-        self.now_ns = now_ns
-
-    # -- commands --------------------------------------------------------------------------------------------
-
-    def set_position_targets(self, group: str, position_rad: Sequence[float] | Array) -> bool:
-        """Command a group's position controller; False when it refused, see `controllers[group].error`."""
-        controller = self._controller(group)
-        if not isinstance(controller, ForwardPosition):
-            raise LearnedArmError("not a forward controller", where=group, got=type(controller).__name__)
-        return self._taken(controller.command(position_rad))
-
-    def set_speeds(self, group: str, speed_rad_s: Sequence[float] | Array) -> bool:
-        """Command a group's velocity controller; False when it refused, see `controllers[group].error`."""
-        controller = self._controller(group)
-        if not isinstance(controller, ForwardVelocity):
-            raise LearnedArmError("not a velocity controller", where=group, got=type(controller).__name__)
-        return self._taken(controller.command(self.now_ns, speed_rad_s))
-
-    def set_trajectory(
-        self,
-        group: str,
-        names: Sequence[str],
-        stamp_ns: int,
-        from_start_ns: Sequence[int] | NDArray[np.int64],
-        positions_rad: Sequence[Sequence[float]] | Array,
-        velocities_rad_s: Sequence[Sequence[float]] | Array | None = None,
-    ) -> bool:
-        """Command a group's trajectory controller; False when it refused, see `controllers[group].error`."""
-        controller = self._controller(group)
-        if not isinstance(controller, JointTrajectory):
-            raise LearnedArmError("not a trajectory controller", where=group, got=type(controller).__name__)
-        return self._taken(
-            controller.command(self.now_ns, names, stamp_ns, from_start_ns, positions_rad, velocities_rad_s)
-        )
-
-    def _taken(self, taken: bool) -> bool:
-        if taken:
-            self._things.commanded(self._data)
-        return taken
-
-    def _controller(self, group: str) -> Controller:
-        if group not in self.controllers:
-            raise LearnedArmError("no such controller", got=group, allowed=list(self.controllers))
-        return self.controllers[group]
+    def _was_commanded(self) -> None:
+        self._things.commanded(self._data)
 
     def step(self, dt_ns: int) -> None:
         """Advance by whole physics steps with the commands of now.
@@ -280,9 +210,7 @@ class ArmSimulation:
             raise LearnedArmError(
                 "not whole physics steps", got=dt_ns, allowed=f"multiples of {scene.PHYSICS_STEP_NS} ns"
             )
-        command = np.empty(len(self.joints))
-        for group, controller in self.controllers.items():
-            command[self._places[group]] = controller.at(self.now_ns)
+        command = self._asked()
         self._data.ctrl[self._ctrl] = command * self._to_model
         if self._belt >= 0 and np.abs(command - self._held).max() > BELT_STARTS_AT_RAD:
             # It stays in the state, as every command does, so that a restored episode goes on as it went.
@@ -306,6 +234,15 @@ class ArmSimulation:
     def velocity_rad_s(self) -> Array:
         """Measured joint speeds in the robot's order, shape (dof,)."""
         return self._data.qvel[self._qvel] / self._to_model
+
+    def decoy(self, seed: int) -> Start:
+        """The initial state of a seed, for `sight`."""
+        return sample_start(self.contract, seed)
+
+    @property
+    def description(self) -> str:
+        """The robot_description."""
+        return robot_description()
 
     def sight(self, decoy: Start | None = None) -> Sight:
         """What the cameras have before them.

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_tools.simulation import scene
 from demo_tools.simulation.arm import ArmSimulation
 from demo_tools.simulation.gl import missing_gl
 from demo_tools.simulation.mj import mujoco
+from demo_tools.simulation.posed_arm import PosedArm
 from demo_tools.simulation.things import Sight
+from learned_arm.errors import LearnedArmError
 
 
 class CameraRig:
@@ -24,7 +25,7 @@ class CameraRig:
         LearnedArmError: No OpenGL context can be made.
     """
 
-    def __init__(self, arm: ArmSimulation) -> None:
+    def __init__(self, arm: ArmSimulation | PosedArm) -> None:
         self._model = arm.model
         self._data = mujoco.MjData(arm.model)
         self._renderers: dict[tuple[int, int], Any] = {}
@@ -51,7 +52,8 @@ class CameraRig:
             name: Camera of the contract.
             sight: What is before it, see `ArmSimulation.sight`.
         """
-        scene.camera(name)
+        if name not in self._sizes:
+            raise LearnedArmError("no such camera", where="simulation", got=name, allowed=list(self._sizes))
         self._data.qpos[:] = sight.qpos
         self._data.mocap_pos[:], self._data.mocap_quat[:] = sight.mocap_pos, sight.mocap_quat
         for geom, rgb in sight.colours.items():

@@ -14,10 +14,10 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 
-from demo_tools.simulation.scene import camera
+from demo_tools.simulation.mj import Model
 from demo_tools.simulation.things import CubePose
-from demo_tools.simulation.urdf import robot_description
 from learned_arm.contract import CameraSpec, Contract
+from learned_arm.robot import JointStateSource, Robot
 from learned_arm.ros import messages, qos
 
 _STATES_KEPT = 100
@@ -26,12 +26,13 @@ _STATES_KEPT = 100
 class CameraPublisher:
     """An image topic and its camera_info."""
 
-    def __init__(self, node: Node, name: str, spec: CameraSpec) -> None:
+    def __init__(self, node: Node, name: str, spec: CameraSpec, fovy_deg: float) -> None:
         height, width = spec.size
         frame = f"{name}_camera_optical_frame"
         self._image = Image(height=height, width=width, encoding="rgb8", step=3 * width)
         self._image.header.frame_id = frame
-        focal_px, x_px, y_px = camera(name).focal_length_px(height), width / 2, height / 2
+        # Pixels are square.
+        focal_px, x_px, y_px = height / 2 / np.tan(np.radians(fovy_deg) / 2), width / 2, height / 2
         self._info = CameraInfo(height=height, width=width, distortion_model="plumb_bob")
         self._info.header.frame_id = frame
         self._info.d = [0.0] * 5
@@ -49,19 +50,55 @@ class CameraPublisher:
         self._images.publish(self._image)
 
 
-class ArmPublishers:
-    """Every topic of the simulated arm.
+def joints_by_topic(robot: Robot) -> list[tuple[JointStateSource, list[int]]]:
+    """Which of the robot's joints each of its topics gives: those with its prefix, or one group after the other."""
+    sources = robot.joint_states
+    found = []
+    for number, source in enumerate(sources):
+        if source.prefix:
+            places = [place for place, joint in enumerate(robot.joints) if joint.startswith(source.prefix)]
+        elif len(sources) == 1:
+            places = list(range(robot.dof))
+        else:
+            # The last one gives what is left.
+            groups = robot.groups[number:] if source is sources[-1] else robot.groups[number : number + 1]
+            places = [place for group in groups for place in range(robot.dof)[robot.slices[group.name]]]
+        found.append((source, places))
+    return found
+
+
+class _Joints:
+    """A topic with joint states.
 
     Joints are listed in the order of their names, as joint_state_broadcaster lists them in an order of its
     own: who takes them must match them by name.
     """
 
-    def __init__(self, node: Node, contract: Contract) -> None:
-        self.cameras = {name: CameraPublisher(node, name, spec) for name, spec in contract.cameras.items()}
-        joints = contract.robot.joints
-        self._order = np.argsort(np.array(joints))
-        self._joint_state = JointState(name=[joints[index] for index in self._order])
-        self._joint_states = node.create_publisher(JointState, contract.robot.joint_states[0].topic, qos.small())
+    def __init__(self, node: Node, source: JointStateSource, joints: Sequence[str], places: Sequence[int]) -> None:
+        ordered = sorted(places, key=lambda place: joints[place])
+        self._places = np.array(ordered)
+        self._message = JointState(name=[joints[place].removeprefix(source.prefix) for place in ordered])
+        self._out = node.create_publisher(JointState, source.topic, qos.small())
+
+    def publish(self, stamp: Time, position_rad: NDArray[np.float64], velocity_rad_s: NDArray[np.float64]) -> None:
+        """Publish measured joints, given in the robot's order."""
+        self._message.header.stamp = stamp
+        self._message.position = messages.doubles(position_rad[self._places])
+        self._message.velocity = messages.doubles(velocity_rad_s[self._places])
+        self._out.publish(self._message)
+
+
+class ArmPublishers:
+    """Every topic of the simulated arm."""
+
+    def __init__(self, node: Node, contract: Contract, model: Model, description: str) -> None:
+        self.cameras = {
+            name: CameraPublisher(node, name, spec, float(model.camera(name).fovy[0]))
+            for name, spec in contract.cameras.items()
+        }
+        self._joint_states = [
+            _Joints(node, source, contract.robot.joints, places) for source, places in joints_by_topic(contract.robot)
+        ]
         self._clock = node.create_publisher(Clock, "/clock", qos.small())
         self._success = node.create_publisher(Bool, contract.success.topic or "/task/success", qos.small())
         self._objects = node.create_publisher(PoseStamped, "/task/objects", qos.small())
@@ -69,14 +106,12 @@ class ArmPublishers:
         # late.
         self._state = node.create_publisher(Float64MultiArray, "/sim/state", qos.latched(_STATES_KEPT))
         self._description = node.create_publisher(String, "/robot_description", qos.latched())
-        self._description.publish(String(data=robot_description()))
+        self._description.publish(String(data=description))
 
     def joint_state(self, stamp: Time, position_rad: NDArray[np.float64], velocity_rad_s: NDArray[np.float64]) -> None:
         """Publish measured joints, given in the robot's order."""
-        self._joint_state.header.stamp = stamp
-        self._joint_state.position = messages.doubles(position_rad[self._order])
-        self._joint_state.velocity = messages.doubles(velocity_rad_s[self._order])
-        self._joint_states.publish(self._joint_state)
+        for each in self._joint_states:
+            each.publish(stamp, position_rad, velocity_rad_s)
 
     def clock(self, stamp: Time) -> None:
         """Publish the time."""

@@ -70,10 +70,6 @@ class SceneCamera:
         right = np.cross(self.up, back)
         return _numbers([*(right / np.linalg.norm(right)), *np.cross(back, right)])
 
-    def focal_length_px(self, height_px: int) -> float:
-        """Focal length in pixels of an image of this height; pixels are square."""
-        return height_px / 2 / np.tan(np.radians(self.fovy_deg) / 2)
-
 
 CAMERAS: dict[str, SceneCamera] = {
     camera.name: camera

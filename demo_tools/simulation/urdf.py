@@ -1,11 +1,16 @@
-"""The robot_description of the simulated arm, from the same numbers as its physics."""
+"""The robot_description of a simulated arm, from the same numbers as its motion."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from demo_tools.simulation.kinematics import BASE_MASS_KG, UR5E
+from demo_tools.simulation.posed_scene import jaw_name, jaws_of
 from demo_tools.simulation.scene import FINGERS, GRIPPER_CLOSED_RAD, GRIPPER_JOINT, TCP_M
+from learned_arm.robot import Robot
 
 
 def robot_description() -> str:
@@ -53,3 +58,40 @@ def _fixed(name: str, parent: str, place: str) -> str:
         f'<link name="{name}"/>\n<joint name="{name}_fixed" type="fixed"><parent link="{parent}"/>'
         f'<child link="{name}"/><origin {place}/></joint>'
     )
+
+
+def description_of(robot: Robot) -> str:
+    """URDF of a robot file with kinematics: its links and joints, its limits, and the jaws of its grippers."""
+    kinematics = robot.kinematics
+    assert kinematics is not None
+    strokes, speeds = robot.limit("position_rad"), robot.limit("velocity_rad_s")
+    limits = {joint: (*strokes[place], speeds[place]) for place, joint in enumerate(robot.joints)}
+    parts = ['<?xml version="1.0"?>', f'<robot name="{robot.name}">', f'<link name="{kinematics.base}"/>']
+    for joint in kinematics.joints:
+        place = f'xyz="{_words(joint.xyz_m)}" rpy="{_words(joint.rpy_rad)}"'
+        if joint.kind == "fixed":
+            parts.append(_fixed(joint.child, joint.parent, place))
+        else:
+            axis = f'<axis xyz="{_words(joint.axis)}"/>'
+            parts.append(_moving(joint.name, joint.kind, joint.parent, joint.child, place + "/>" + axis, limits))
+    for name, tool in jaws_of(robot).items():
+        place = 'xyz="0 0 0" rpy="0 0 0"/><axis xyz="0 1 0"/>'
+        parts.append(_moving(name, _kind(robot, name), tool, jaw_name(name), place, limits))
+    return "\n".join([*parts, "</robot>"])
+
+
+def _kind(robot: Robot, joint: str) -> str:
+    group = next(each for each in robot.groups if joint in each.joints)
+    return "prismatic" if group.unit == "m" else "revolute"
+
+
+def _moving(name: str, kind: str, parent: str, child: str, origin: str, limits: Mapping[str, Any]) -> str:
+    low, high, fastest = limits[name]
+    return (
+        f'<link name="{child}"/>\n<joint name="{name}" type="{kind}"><parent link="{parent}"/><child link="{child}"/>'
+        f'<origin {origin}<limit lower="{low}" upper="{high}" effort="100" velocity="{fastest}"/></joint>'
+    )
+
+
+def _words(values: Iterable[float]) -> str:
+    return " ".join(str(value) for value in values)

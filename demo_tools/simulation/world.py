@@ -9,12 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 
-from demo_tools.simulation.arm import ArmSimulation, sample_start
+from demo_tools.simulation.arm import ArmSimulation
 from demo_tools.simulation.cameras import CameraRig
+from demo_tools.simulation.kinematics import ARM_JOINTS
+from demo_tools.simulation.posed_arm import PosedArm, Reach
 from demo_tools.simulation.publishers import ArmPublishers
+from demo_tools.simulation.scene import GRIPPER_JOINT
 from demo_tools.simulation.things import Sight, Start
 from learned_arm.contract import Contract
+from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages
+
+
+def simulated(contract: Contract, controllers: Mapping[str, str] | None = None) -> ArmSimulation | PosedArm:
+    """The simulation of a contract's robot: the UR5e with its gripper has physics, any other one follows and is seen.
+
+    Raises:
+        LearnedArmError: It cannot be simulated.
+    """
+    with_physics = sorted(contract.robot.joints) == sorted((*ARM_JOINTS, GRIPPER_JOINT))
+    return (ArmSimulation if with_physics else PosedArm)(contract, controllers)
 
 
 class World:
@@ -30,11 +44,18 @@ class World:
 
     def __init__(self, node: Node, contract: Contract, controllers: Mapping[str, str]) -> None:
         self.contract = contract
-        self.arm = ArmSimulation(contract, controllers)
+        self.arm = simulated(contract, controllers)
         self.lock = threading.Lock()
         self.control_ns = contract.robot.control_period_ns
-        self.decoy: Start | None = None
-        self._out = ArmPublishers(node, contract)
+        if contract.period_ns % self.control_ns:
+            raise LearnedArmError(
+                "the simulation shows itself at control ticks",
+                where="rate_hz",
+                got=contract.rate_hz,
+                allowed=f"a divisor of control_rate_hz {contract.robot.control_rate_hz}",
+            )
+        self.decoy: Start | Reach | None = None
+        self._out = ArmPublishers(node, contract, self.arm.model, self.arm.description)
 
     def reset(self, seed: int, state: Sequence[float] | NDArray[np.float64], decoy_seed: int) -> None:
         """Go to a state if one is given, else to a seed's initial state; seeds below 0 are none.
@@ -46,7 +67,7 @@ class World:
             self.arm.restore(state)
         else:
             self.arm.reset(max(seed, 0))
-        self.decoy = sample_start(self.contract, decoy_seed) if decoy_seed >= 0 else None
+        self.decoy = self.arm.decoy(decoy_seed) if decoy_seed >= 0 else None
 
     @property
     def on_tick(self) -> bool:
@@ -60,7 +81,8 @@ class World:
 
     def sight(self) -> Sight:
         """What the cameras have before them now."""
-        return self.arm.sight(self.decoy)
+        # The arm made it.
+        return self.arm.sight(self.decoy)  # type: ignore[arg-type]
 
     def publish_images(self, rig: CameraRig, stamp_ns: int, sight: Sight) -> None:
         """Draw and publish what the cameras see."""

@@ -7,13 +7,13 @@ import pytest
 
 from demo_tools.simulation import kinematics, scene
 from demo_tools.simulation.arm import (
-    FIRST_STAMP_NS,
     SPAWN_CENTRE_M,
     SPAWN_SIZE_M,
     SPAWN_YAW_RAD,
     ArmSimulation,
     sample_start,
 )
+from demo_tools.simulation.commanded import FIRST_STAMP_NS
 from demo_tools.simulation.mj import mujoco
 from demo_tools.simulation.urdf import robot_description
 from learned_arm.contract import Contract, load_contract

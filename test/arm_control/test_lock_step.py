@@ -1,0 +1,25 @@
+"""Lock-step: a tick is stepped once, when all that it needs is there."""
+
+from __future__ import annotations
+
+from arm_control.lock_step import LockStep
+from learned_arm.commander import Command, Commander
+from learned_arm.robot import load_robot
+
+TICK_NS = 20_000_000
+
+
+def test_a_tick_waits_for_the_joint_states_of_every_topic() -> None:
+    given: list[Command] = []
+    robot = load_robot("aloha")
+    left, right = (each.topic for each in robot.joint_states)
+    steps = LockStep(Commander(robot), TICK_NS, (left, right), lambda *_: None, given.append)
+    for tick in (1, 2):
+        steps.on_joints(left, tick * TICK_NS)
+        assert len(given) == tick - 1
+        steps.on_joints(right, tick * TICK_NS)
+        assert [each.stamp_ns for each in given] == [each * TICK_NS for each in range(1, tick + 1)]
+    # Told again for a door that came late, it is answered again.
+    steps.on_joints(right, 2 * TICK_NS)
+    assert [each.stamp_ns for each in given][2:] == [2 * TICK_NS]
+    assert steps.now_ns == 2 * TICK_NS and steps.next_tick_ns == 3 * TICK_NS

@@ -1,0 +1,126 @@
+"""Arms of other makers, posed by their robot files: examined, taught by a leader, replayed, and moved by a policy."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
+
+from benchmarks.policy_model import write_policy
+from demo_tools.flow import lead
+from demo_tools.flow.operator import Operator
+from demo_tools.flow.stack import NODES
+from demo_tools.simulation.controllers import CONTROLLERS
+from demo_tools.simulation.posed_arm import sample_reach
+from learned_arm.contract import Contract, load_contract
+from learned_arm.durable import write_json
+from learned_arm.episode import load_episode
+from learned_arm.robot import load_robot
+from learned_arm.ros import messages
+from test.patience import patient
+
+pytestmark = [pytest.mark.ros, pytest.mark.limit_s(300)]
+TELEOP = "/teleop_node"
+SEED, MOVE_S = 4, 4.0
+KINDS = ("aloha", "fr3", "so101", "ur5e")
+# One goes through everything whenever the tests run: two arms, on two topics, with one door.
+ALWAYS = "aloha"
+
+
+def task_for(name: str) -> Contract:
+    """The task of reaching, for a robot.
+
+    What its file commands by messages or actions of packages that pip cannot install is commanded by vectors here.
+    """
+    content = load_contract("reach_cube").canonical()
+    content["robot"] = robot = load_robot(name).canonical()
+    # The simulation shows itself at control ticks: a tick of the task must be one.
+    content["rate_hz"] = 25 if robot["control_rate_hz"] == 50 else 20
+    content["action"]["absolute_groups"] = [group for group in robot["groups"] if "gripper" in group]
+    for group, each in robot["groups"].items():
+        if each["command"]["adapter"] not in ("in_vector", *CONTROLLERS):
+            each["command"] = {"adapter": "forward_position", "topic": f"/{group}_controller/commands"}
+    return Contract.from_canonical(patient(Contract.from_canonical(content)))
+
+
+class LeaderArm:
+    """A person's hand: brings a leader arm from where the robot stands to a goal."""
+
+    def __init__(self, operator: Operator, contract: Contract) -> None:
+        self._joints, self._operator = contract.robot.joints, operator
+        self._out = operator.publisher(JointState, "/leader/joint_states")
+        self.position_rad = np.zeros(len(self._joints))
+
+    def hold(self, seconds: float) -> None:
+        self.go(self.position_rad, seconds)
+
+    def go(self, goal_rad: np.ndarray, seconds: float) -> None:
+        from_rad, begun_s = self.position_rad, time.monotonic()
+        while (share := min((time.monotonic() - begun_s) / seconds, 1.0)) < 1.0:
+            smooth = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
+            self.position_rad = from_rad + smooth * (goal_rad - from_rad)
+            self._out.publish(messages.joint_state(time.time_ns(), self._joints, self.position_rad))
+            self._operator.spin_for(0.02)
+        self.position_rad = goal_rad
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=[] if each == ALWAYS else pytest.mark.prove) for each in KINDS]
+)
+def test_an_arm_is_examined_taught_replayed_and_moved_by_a_policy(name: str, spawn: Any, tmp_path: Path) -> None:
+    contract = task_for(name)
+    path, mapping, model = tmp_path / "contract.yaml", tmp_path / "leader.yaml", tmp_path / "policy.onnx"
+    write_json(path, contract.canonical())
+    joints = {joint: {"leader": joint} for joint in contract.robot.joints}
+    write_json(mapping, {"teleop": "leader", "topic": "/leader/joint_states", "joints": joints})
+    write_policy(model, contract, largest_label_rad=0.05)
+    spawn.node(NODES["sim_arm_node"], contract=path)
+    spawn.node(NODES["arm_node"], contract=path)
+    spawn.node(NODES["recorder_node"], contract=path, root=tmp_path / "demos")
+    teleop = spawn.node(NODES["teleop_node"], contract=path, mapping=mapping)
+    with Operator(spawn.domain_id, lambda: None) as operator:
+        lead.meet(operator, lead.SIM, lead.ARM, lead.RECORDER)
+        operator.expect(TELEOP, engage=SetBool)
+
+        doctor = spawn(sys.executable, "-m", "demo_tools.cli", "doctor", f"contract:={path}", "--json", name="doctor")
+        operator.wait(lambda: doctor.popen.poll() is not None, 60.0, "the doctor")
+        findings = json.loads(doctor.output()[doctor.output().index("[") :])
+        failed = {each["check"] for each in findings if each["level"] == "fail"}
+        # The simulation has no controller manager to ask: its messages come from no registry.
+        manages = contract.robot.driver is not None and contract.robot.driver.controllers is not None
+        assert failed == ({"controllers.manager"} if manages else set()), findings
+
+        lead.reset_simulation(operator, SEED)
+        start, leader = sample_reach(contract, SEED), LeaderArm(operator, contract)
+        leader.position_rad = start.position_rad
+        leader.hold(0.5)
+        operator.trigger(lead.RECORDER, "start", {"operator": "test", "policy": "", "notes": name}, patience_s=10.0)
+        operator.switch(TELEOP, "engage", True)
+        leader.go(start.goal_rad, MOVE_S)
+        leader.hold(1.0)
+        assert operator.succeeds_now, operator.statuses[lead.ARM]
+        operator.switch(TELEOP, "engage", False)
+        folder = lead.close_episode(operator, SEED, contract.rate_hz).folder
+        episode = load_episode(folder)
+        assert episode.outcome == "success" and episode.lost_messages == 0
+        teleop.stop()
+
+        spawn.node(NODES["replay_node"], contract=path)
+        lead.meet(operator, lead.REPLAY)
+        said = lead.replay(operator, folder)
+        assert said["verdict"] == "passed", said
+
+        spawn.node(NODES["policy_node"], contract=path, model=model, auto_activate=True)
+        lead.meet(operator, lead.POLICY)
+        operator.switch(lead.POLICY, "engage", True)
+        operator.wait(lambda: operator.statuses[lead.ARM].get("state") == "engaged", 20.0, "the policy to move the arm")
+        operator.spin_for(1.0)
+        assert operator.statuses[lead.ARM]["holder"] == "policy", operator.statuses[lead.ARM]
+        operator.switch(lead.POLICY, "engage", False)
