@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 
 from data_recorder.topics import SIM_STATE
-from learned_arm import cdr
+from learned_arm import cdr, pictures
 from learned_arm.contract import Contract
 from learned_arm.durable import write_whole
 from learned_arm.episode import InitialState
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import decode_image
 
 # Lossless at any level; a low one costs a tenth of the time.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
@@ -34,6 +33,7 @@ class InitialStateCapture:
         self._joints = contract.robot.joints
         self._sources = {source.topic: source for source in contract.robot.joint_states}
         self._cameras = {camera.topic: name for name, camera in contract.cameras.items()}
+        self._messages = {camera.topic: camera.message for camera in contract.cameras.values()}
         self._positions: dict[str, float] = {}
         self._sim_state: tuple[float, ...] | None = None
         self._raw_images: dict[str, bytes] = {}
@@ -57,9 +57,18 @@ class InitialStateCapture:
         elif len(data) <= _LARGEST_IMAGE_BYTES and topic not in self._raw_images:
             self._raw_images[topic] = data
             self.wanted -= {topic}
-            # A grey picture is written with three channels.
-            return _PNG_CHANNELS * len(data)
+            return self._bytes_of(topic, data)
         return 0
+
+    def _bytes_of(self, topic: str, data: bytes) -> int:
+        """As how much a first image may be written: a grey one gets three channels, a compressed one grows."""
+        if self._messages[topic] == pictures.RAW:
+            return _PNG_CHANNELS * len(data)
+        try:
+            view = pictures.look(data, self._messages[topic])
+        except LearnedArmError:
+            return 0
+        return _PNG_CHANNELS * view.height * view.width
 
     def _add_state(self, topic: str, data: bytes) -> None:
         if self.complete:
@@ -87,11 +96,7 @@ class InitialStateCapture:
         for topic, data in self._raw_images.items():
             camera = self._cameras[topic]
             try:
-                view = cdr.read_image(data)
-                # Before anything is made as large as the message says that it is.
-                if view.height * view.step != len(view.data):
-                    continue
-                pixels = decode_image(data, (view.height, view.width))
+                pixels = pictures.decode(data, message=self._messages[topic])
             except LearnedArmError:
                 continue
             done, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _PNG)

@@ -18,11 +18,11 @@ from data_recorder.intake import Intake
 from data_recorder.rosbag2_metadata import Topic
 from data_recorder.topics import TopicSelection
 from learned_arm.errors import LearnedArmError
+from learned_arm.pictures import TYPES
 from learned_arm.ros import introspection
 
 _SMALL_DEPTH = 1000
 _IMAGE_DEPTH = 64
-_IMAGE = "sensor_msgs/msg/Image"
 
 
 class Subscriber:
@@ -118,7 +118,7 @@ def _profile(message_type: str, offered: Iterable[QoSProfile]) -> tuple[QoSProfi
     latched = all(each.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in offered)
     profile = QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=_IMAGE_DEPTH if message_type == _IMAGE else _SMALL_DEPTH,
+        depth=_IMAGE_DEPTH if message_type in TYPES.values() else _SMALL_DEPTH,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )

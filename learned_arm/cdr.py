@@ -40,6 +40,16 @@ class ImageView:
 
 
 @dataclass(frozen=True)
+class CompressedView:
+    """A sensor_msgs/msg/CompressedImage; `data` views the message's bytes."""
+
+    stamp_ns: int
+    frame_id: str
+    format: str
+    data: memoryview
+
+
+@dataclass(frozen=True)
 class JointStateView:
     """A sensor_msgs/msg/JointState. An array the sender left out is empty."""
 
@@ -222,6 +232,12 @@ def read_image(raw: bytes | memoryview) -> ImageView:
     reader = Reader(raw)
     stamp_ns, (frame_id, height, width, encoding, is_bigendian, step) = reader.stamp_ns(), reader.layout()
     return ImageView(stamp_ns, frame_id, height, width, encoding, is_bigendian, step, reader.view())
+
+
+def read_compressed_image(raw: bytes | memoryview) -> CompressedView:
+    """Read a sensor_msgs/msg/CompressedImage."""
+    reader = Reader(raw)
+    return CompressedView(reader.stamp_ns(), reader.text(), reader.text(), reader.view())
 
 
 def read_joint_state(raw: bytes | memoryview) -> JointStateView:

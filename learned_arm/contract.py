@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from learned_arm import checked
+from learned_arm import checked, pictures
 from learned_arm.canonical import hash_of
 from learned_arm.errors import LearnedArmError
+from learned_arm.pictures import RAW, TYPES
 from learned_arm.robot import Robot, load_robot, parse_robot
 
 CONTRACT_VERSION = 1
@@ -24,21 +25,41 @@ class CameraSpec:
     """A camera of the observation.
 
     Attributes:
-        topic: Raw image topic.
+        topic: Image topic.
         size: Height and width that the policy sees, in pixels.
         max_age_s: Oldest frame that may be used, against the tick.
         latency_s: Known delay between exposure and header stamp.
+        message: What it carries, `raw` or `compressed` images.
     """
 
     topic: str
     size: tuple[int, int]
     max_age_s: float
     latency_s: float
+    message: str = RAW
 
     @property
     def info_topic(self) -> str:
         """The camera_info topic beside the image, as image_transport places it."""
-        return self.topic.rsplit("/", 1)[0] + "/camera_info"
+        return self.topic.removesuffix("/compressed").rsplit("/", 1)[0] + "/camera_info"
+
+    def picture(self, raw: bytes | memoryview) -> pictures.Pixels:
+        """A message of the topic as the policy sees it, RGB, uint8, shape (*size, 3).
+
+        Raises:
+            LearnedArmError: See `pictures.decode`.
+        """
+        return pictures.decode(raw, self.size, self.message)
+
+    def canonical(self) -> dict[str, Any]:
+        """The content as plain data, in the form of the YAML file."""
+        found = {
+            "topic": self.topic,
+            "size": list(self.size),
+            "max_age_s": self.max_age_s,
+            "latency_s": self.latency_s,
+        }
+        return found if self.message == RAW else {**found, "message": self.message}
 
 
 @dataclass(frozen=True)
@@ -117,15 +138,7 @@ class Contract:
             "robot": self.robot.canonical(),
             "rate_hz": self.rate_hz,
             "observation": {
-                "cameras": {
-                    name: {
-                        "topic": camera.topic,
-                        "size": list(camera.size),
-                        "max_age_s": camera.max_age_s,
-                        "latency_s": camera.latency_s,
-                    }
-                    for name, camera in self.cameras.items()
-                },
+                "cameras": {name: camera.canonical() for name, camera in self.cameras.items()},
                 "state": {"joints": "all", "max_age_s": self.state_max_age_s},
                 "history": self.history,
             },
@@ -222,6 +235,7 @@ def _camera(value: Any, where: str) -> CameraSpec:
         size=(size[0], size[1]),
         max_age_s=section.take("max_age_s", checked.number(0.0, 60.0, open_low=True)),
         latency_s=section.take("latency_s", checked.number(0.0, 10.0), default=0.0),
+        message=section.take("message", checked.choice(*TYPES), default=RAW),
     )
     section.done()
     return camera

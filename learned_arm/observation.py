@@ -6,23 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from learned_arm import cdr
+from learned_arm import cdr, pictures
 from learned_arm.alignment import JOINTS, AlignedTick, Sample
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
-
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
-_TO_RGB = {
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
-    "mono8": cv2.COLOR_GRAY2RGB,
-}
-_LARGEST_SIDE = 16_384
 
 
 @dataclass(frozen=True)
@@ -129,12 +119,12 @@ class ObservationBuilder:
 
     def _frames(self, camera: str, samples: Sequence[Sample]) -> NDArray[np.uint8]:
         """The frames of some samples, uint8, shape (n, height, width, 3), read-only."""
-        size, known = self.contract.cameras[camera].size, self._decoded[camera]
-        frames = np.empty((len(samples), *size, 3), np.uint8)
+        spec, known = self.contract.cameras[camera], self._decoded[camera]
+        frames = np.empty((len(samples), *spec.size, 3), np.uint8)
         for sample, frame in zip(samples, frames, strict=True):
             former = next((each for known_sample, each in known if known_sample is sample), None)
             if former is None:
-                decode_image(sample.raw, size, frame)
+                pictures.decode(sample.raw, spec.size, spec.message, frame)
             else:
                 frame[:] = former
         frames.flags.writeable = False
@@ -163,60 +153,3 @@ class ObservationBuilder:
         measured.flags.writeable = False
         self._measured = tick, measured
         return measured
-
-
-def decode_small(raw: bytes | memoryview, largest_height: int = 144) -> NDArray[np.uint8]:
-    """Decode a raw sensor_msgs/msg/Image to RGB for people to look at: as it is, or shrunk to a height.
-
-    Raises:
-        LearnedArmError: See `decode_image`.
-    """
-    view = cdr.read_image(raw)
-    height, width = view.height, view.width
-    if height > largest_height:
-        height, width = largest_height, max(round(view.width * largest_height / view.height), 1)
-    return decode_image(raw, (height, width))
-
-
-def decode_image(
-    raw: bytes | memoryview, size: tuple[int, int], out: NDArray[np.uint8] | None = None
-) -> NDArray[np.uint8]:
-    """Decode a raw sensor_msgs/msg/Image to RGB of the wanted size.
-
-    Args:
-        raw: The message's bytes.
-        size: Wanted height and width.
-        out: Where to write it, C order, of the shape below; by default into a new array.
-
-    Returns:
-        uint8, shape (height, width, 3). Shrinks by area, enlarges linearly.
-
-    Raises:
-        LearnedArmError: Unknown encoding, or the sizes that the message states do not fit its bytes.
-    """
-    view = cdr.read_image(raw)
-    if view.encoding not in _CHANNELS:
-        raise LearnedArmError("unknown image encoding", where=view.frame_id, got=view.encoding, allowed=list(_CHANNELS))
-    out = np.empty((*size, 3), np.uint8) if out is None else out
-    channels = _CHANNELS[view.encoding]
-    sides_fit = 0 < view.height <= _LARGEST_SIDE and 0 < view.width <= _LARGEST_SIDE
-    if not sides_fit or view.step < view.width * channels or view.step * view.height != len(view.data):
-        got = f"{view.width}x{view.height}, step {view.step}, {len(view.data)} bytes of {view.encoding}"
-        raise LearnedArmError(
-            "image sizes do not fit its data", where=view.frame_id, got=got, allowed="height*step bytes"
-        )
-    pixels = np.frombuffer(view.data, np.uint8)
-    if view.step != view.width * channels:
-        pixels = pixels.reshape(view.height, view.step)[:, : view.width * channels]
-    pixels = pixels.reshape(view.height, view.width, channels)
-    height, width = size
-    if (view.height, view.width) != size:
-        shrinks = height * width < view.height * view.width
-        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        target = out if view.encoding not in _TO_RGB else None
-        pixels = cv2.resize(pixels, (width, height), dst=target, interpolation=way)
-    if view.encoding in _TO_RGB:
-        pixels = cv2.cvtColor(pixels, _TO_RGB[view.encoding], dst=out)
-    elif (view.height, view.width) == size:
-        out[:] = pixels
-    return out

@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 
 from learned_arm import cdr
 from learned_arm.clock_watch import TimeFaultError
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder
-from learned_arm.ros import qos
+from learned_arm.ros import messages, qos
 from learned_arm.ros.listener import Listener
 from learned_policy_node.loop import PolicyLoop
 
@@ -50,7 +50,8 @@ class Intake:
         images = qos.images_in(lock_step)
         self._listener = Listener(node, "streams")
         for camera in loop.contract.cameras.values():
-            self._listener.listen(Image, camera.topic, images, partial(self._on_stream, camera.topic))
+            kind = messages.image_type(camera.message)
+            self._listener.listen(kind, camera.topic, images, partial(self._on_stream, camera.topic))
         for source in loop.contract.robot.joint_states:
             self._listener.listen(JointState, source.topic, qos.small(), partial(self._on_stream, source.topic))
         self._listener.listen(JointState, "/arm/sent", qos.small(), self._on_sent)

@@ -8,9 +8,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from learned_arm import cdr
+from learned_arm import cdr, pictures
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import decode_small
 from learned_arm.streams import StreamCounter, StreamStatistics
 
 _SAMPLED = 8
@@ -100,8 +99,9 @@ class HeardCamera(HeardTopic):
         small: The newest of them, uint8 RGB.
     """
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, message: str = pictures.RAW) -> None:
         super().__init__(topic)
+        self._message = message
         self.sizes = Counter[tuple[int, int]]()
         self.encodings, self.frames = Counter[str](), Counter[str]()
         self.looked_at = 0
@@ -115,13 +115,13 @@ class HeardCamera(HeardTopic):
         return len(self._digests)
 
     def _read(self, raw: bytes) -> None:
-        view = cdr.read_image(raw)
+        view = pictures.look(raw, self._message)
         self.sizes[view.height, view.width] += 1
         self.encodings[view.encoding] += 1
         self.frames[view.frame_id] += 1
         # Looking at every picture of four cameras would be what makes them late.
         if self._count % _SAMPLED == 0:
-            self.small = decode_small(raw)
+            self.small = pictures.decode_small(raw, self._message)
             self.looked_at += 1
             self._digests.add(blake2b(view.data, digest_size=16).digest())
         self._count += 1

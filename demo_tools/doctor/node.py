@@ -14,7 +14,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 
 from demo_tools.doctor.heard import HeardCamera, HeardJoints, HeardTopic
 from learned_arm.contract import Contract
@@ -60,7 +60,9 @@ def listen(contract: Contract, seconds: float) -> Heard:
     executor.add_node(node)
     listener = Listener(node, "doctor")
     joints = {each.topic: HeardJoints(each.topic) for each in contract.robot.joint_states}
-    cameras = {each.topic: HeardCamera(each.topic) for each in contract.cameras.values()}
+    cameras = {each.topic: HeardCamera(each.topic, each.message) for each in contract.cameras.values()}
+    kinds: dict[str, type] = dict.fromkeys(joints, JointState)
+    kinds |= {each.topic: messages.image_type(each.message) for each in contract.cameras.values()}
     status: dict[str, str] = {}
     starts_ns = time.time_ns() + round(_SETTLE_S * 1e9)
 
@@ -73,9 +75,8 @@ def listen(contract: Contract, seconds: float) -> Heard:
         status.update(messages.status_values(message), text=message.message)
 
     try:
-        for kind, heard in ((JointState, joints), (Image, cameras)):
-            for topic, each in heard.items():
-                listener.listen(kind, topic, _EARS, partial(take, each))
+        for topic, each in (*joints.items(), *cameras.items()):
+            listener.listen(kinds[topic], topic, _EARS, partial(take, each))
         node.create_subscription(DiagnosticStatus, "/arm_node/status", see, qos.small())
         listener.start()
         until_s = time.monotonic() + _SETTLE_S + seconds

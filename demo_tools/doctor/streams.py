@@ -10,9 +10,10 @@ from demo_tools.doctor.findings import Finding, fine
 from demo_tools.doctor.heard import HeardCamera, HeardJoints, HeardTopic
 from learned_arm.clock_watch import LARGEST_FUTURE_NS
 from learned_arm.contract import CameraSpec, Contract
+from learned_arm.pictures import TYPES
 from learned_arm.robot import JointStateSource, Robot
 
-JOINT_STATE, IMAGE = "sensor_msgs/msg/JointState", "sensor_msgs/msg/Image"
+JOINT_STATE = "sensor_msgs/msg/JointState"
 # A stream that is asked for N messages a second may come with a little less: drivers round their periods.
 SIMULATION = "/sim_arm_node"
 _NOBODY: dict[str, list[Any]] = {"publishers": []}
@@ -41,7 +42,7 @@ def check_cameras(contract: Contract, heard: Mapping[str, HeardCamera], graph: M
     found: list[Finding] = []
     for name, camera in contract.cameras.items():
         pictures = heard[camera.topic]
-        found += check_stream("camera", camera.topic, IMAGE, pictures, graph, camera.max_age_s)
+        found += check_stream("camera", camera.topic, TYPES[camera.message], pictures, graph, camera.max_age_s)
         if pictures.statistics.messages:
             found += _camera(contract, name, camera, pictures, graph)
     return found

@@ -14,7 +14,6 @@ from demo_tools.replay.overlay import overlay, side_by_side
 from demo_tools.replay.playback import Playback
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import decode_image
 from learned_arm.ros import messages, qos
 
 _OVERLAY_NS = 500_000_000
@@ -50,7 +49,8 @@ class Eyes:
         self._contract = contract
         for name, camera in contract.cameras.items():
             profile = qos.images_in(lock_step)
-            self._node.create_subscription(Image, camera.topic, self._callback(name), profile, raw=True)
+            kind = messages.image_type(camera.message)
+            self._node.create_subscription(kind, camera.topic, self._callback(name), profile, raw=True)
 
     def watch(self, playback: Playback, first: Images) -> None:
         """Look at a replay, and at the table before it if there are recorded first images."""
@@ -78,7 +78,7 @@ class Eyes:
 
     def _show(self, contract: Contract, tick_ns: int) -> bool:
         found = {
-            name: overlay(self._first[name], decode_image(raw, contract.cameras[name].size))
+            name: overlay(self._first[name], contract.cameras[name].picture(raw))
             for name, raw in self._newest.items()
             if name in self._first
         }

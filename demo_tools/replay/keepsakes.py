@@ -17,7 +17,7 @@ from learned_arm import cdr
 from learned_arm.contract import Contract
 from learned_arm.durable import write_whole
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import decode_image, decode_small
+from learned_arm.pictures import decode_small
 
 TRACES_NAME, FRAMES_NAME = "replay_traces.npz", "replay_frames.npz"
 _FRAME_NS = 100_000_000
@@ -100,7 +100,7 @@ class FrameKeeper:
         """The newest image of every camera in the size that the policy sees; None until each has shown one."""
         if set(self._newest) != set(self._cameras):
             return None
-        return {name: decode_image(self._newest[name][1], camera.size) for name, camera in self._cameras.items()}
+        return {name: camera.picture(self._newest[name][1]) for name, camera in self._cameras.items()}
 
     def save(self, folder: Path) -> None:
         """Write what was kept, whole or not at all; nothing where no camera showed anything."""
@@ -117,7 +117,7 @@ class FrameKeeper:
             _save(folder / FRAMES_NAME, values)
 
     def _decoded(self, camera: str, raw: bytes) -> NDArray[np.uint8]:
-        picture, kept = decode_small(raw), self._kept[camera]
+        picture, kept = decode_small(raw, self._cameras[camera].message), self._kept[camera]
         if kept and picture.shape != kept[0][1].shape:
             raise LearnedArmError("size changed", where=camera, got=picture.shape, allowed=kept[0][1].shape)
         return picture

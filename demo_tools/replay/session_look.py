@@ -13,7 +13,6 @@ from demo_tools.replay.judge import Look
 from learned_arm.contract import Contract
 from learned_arm.episode import load_episode
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import decode_image
 
 
 def end_images(folder: Path, contract: Contract, last: bool = True) -> dict[str, NDArray[np.uint8]]:
@@ -32,7 +31,7 @@ def end_images(folder: Path, contract: Contract, last: bool = True) -> dict[str,
     missing = sorted(set(topics) - set(found))
     if missing:
         raise LearnedArmError("no image in the bag", where=folder, got=missing, allowed=sorted(topics))
-    return {name: decode_image(found[topic], contract.cameras[name].size) for topic, name in topics.items()}
+    return {name: contract.cameras[name].picture(found[topic]) for topic, name in topics.items()}
 
 
 def session_look(folders: Sequence[Path], contract: Contract) -> Look:

@@ -17,7 +17,7 @@ from demo_tools.replay.keepsakes import Frames
 from learned_arm import cdr
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
-from learned_arm.observation import decode_small
+from learned_arm.pictures import decode_small
 
 FILM_RATE_HZ = 10.0
 FILM_SPEED = 2.0
@@ -44,7 +44,8 @@ def read_stills(folder: Path, contract: Contract) -> dict[str, list[str]]:
     stills: dict[str, list[str]] = {name: [] for name in topics.values()}
     for message in reader.messages(topics):
         if seen[message.topic] in wanted[message.topic]:
-            stills[topics[message.topic]].append(data_uri(decode_small(message.data)))
+            camera = topics[message.topic]
+            stills[camera].append(data_uri(decode_small(message.data, contract.cameras[camera].message)))
         seen[message.topic] += 1
     return stills
 
@@ -96,7 +97,7 @@ def read_frames(folder: Path, contract: Contract) -> list[Frames]:
         LearnedArmError: The bag is broken, or a camera has no picture in it.
     """
     reader = BagReader(folder)
-    topics = [camera.topic for camera in contract.cameras.values()]
+    topics = {camera.topic: camera.message for camera in contract.cameras.values()}
     stamps: dict[str, list[int]] = {topic: [] for topic in topics}
     pictures: dict[str, list[NDArray[np.uint8]]] = {topic: [] for topic in topics}
     least_ns = round(0.5e9 / FILM_RATE_HZ)
@@ -107,7 +108,7 @@ def read_frames(folder: Path, contract: Contract) -> list[Frames]:
         if known and stamp_ns < known[-1] + least_ns:
             continue
         known.append(stamp_ns)
-        pictures[message.topic].append(decode_small(message.data))
+        pictures[message.topic].append(decode_small(message.data, topics[message.topic]))
     empty = [topic for topic in topics if not stamps[topic]]
     if empty:
         raise LearnedArmError("no picture in the bag", where=folder, got=empty)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
+import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 
 from demo_tools.simulation.mj import Model
 from demo_tools.simulation.things import CubePose
 from learned_arm.contract import CameraSpec, Contract
+from learned_arm.pictures import COMPRESSED
 from learned_arm.robot import JointStateSource, Robot
 from learned_arm.ros import messages, qos
 
 _STATES_KEPT = 100
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 
 
 class CameraPublisher:
@@ -29,7 +33,12 @@ class CameraPublisher:
     def __init__(self, node: Node, name: str, spec: CameraSpec, fovy_deg: float) -> None:
         height, width = spec.size
         frame = f"{name}_camera_optical_frame"
-        self._image = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+        self._compressed = spec.message == COMPRESSED
+        self._image: Any = (
+            CompressedImage(format="rgb8; jpeg compressed bgr8")
+            if self._compressed
+            else Image(height=height, width=width, encoding="rgb8", step=3 * width)
+        )
         self._image.header.frame_id = frame
         # Pixels are square.
         focal_px, x_px, y_px = height / 2 / np.tan(np.radians(fovy_deg) / 2), width / 2, height / 2
@@ -39,15 +48,21 @@ class CameraPublisher:
         self._info.k = np.array([focal_px, 0, x_px, 0, focal_px, y_px, 0, 0, 1], dtype=np.float64)
         self._info.r = np.eye(3).ravel()
         self._info.p = np.array([focal_px, 0, x_px, 0, 0, focal_px, y_px, 0, 0, 0, 1, 0], dtype=np.float64)
-        self._images = node.create_publisher(Image, spec.topic, qos.images_out())
+        self._images = node.create_publisher(messages.image_type(spec.message), spec.topic, qos.images_out())
         self._infos = node.create_publisher(CameraInfo, spec.info_topic, qos.images_out())
 
     def publish(self, stamp: Time, pixels: NDArray[np.uint8]) -> None:
         """Publish an image, uint8 RGB of shape (height, width, 3)."""
         self._info.header.stamp = self._image.header.stamp = stamp
-        self._image.data = array("B", pixels.tobytes())
+        self._image.data = array("B", _jpeg(pixels) if self._compressed else pixels.tobytes())
         self._infos.publish(self._info)
         self._images.publish(self._image)
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """An RGB picture as image_transport's compressed plugin writes it."""
+    _, coded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _JPEG)
+    return coded.tobytes()
 
 
 def joints_by_topic(robot: Robot) -> list[tuple[JointStateSource, list[int]]]:

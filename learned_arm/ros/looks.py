@@ -5,19 +5,21 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import String
 
-from learned_arm import cdr
+from learned_arm import cdr, pictures
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot_description import describe
 from learned_arm.ros import qos
+from learned_arm.ros.messages import image_type
 from learned_arm.ros.plain import plain
 from learned_arm.ros.polled import PolledSubscription
 
@@ -56,7 +58,7 @@ def begin(node: Node, contract: Contract, graph: Mapping[str, Any]) -> tuple[dic
     """
     wanted: dict[str, tuple[Any, QoSProfile]] = {DESCRIPTION: (String, qos.latched())}
     for camera in contract.cameras.values():
-        wanted |= {camera.topic: (Image, _ONE), camera.info_topic: (CameraInfo, _ONE)}
+        wanted |= {camera.topic: (image_type(camera.message), _ONE), camera.info_topic: (CameraInfo, _ONE)}
     wanted |= {source.topic: (JointState, _ONE) for source in contract.robot.joint_states}
     looks, missing = {}, {}
     publishers = {topic: len(each["publishers"]) for topic, each in graph["topics"].items()}
@@ -95,7 +97,7 @@ def read(contract: Contract, seen: Mapping[str, list[bytes]], missing: Mapping[s
             name: {
                 "topic": camera.topic,
                 "info": first(camera.info_topic, _camera_info),
-                "image": first(camera.topic, _image),
+                "image": first(camera.topic, partial(_image, camera.message)),
             }
             for name, camera in contract.cameras.items()
         },
@@ -108,8 +110,8 @@ def _camera_info(raw: bytes) -> dict[str, Any]:
     return {"frame_id": info.header.frame_id, **{name: plain(getattr(info, name)) for name in _INFO}}
 
 
-def _image(raw: bytes) -> dict[str, Any]:
-    image = cdr.read_image(raw)
+def _image(message: str, raw: bytes) -> dict[str, Any]:
+    image = pictures.look(raw, message)
     return {"width": image.width, "height": image.height, "encoding": image.encoding, "frame_id": image.frame_id}
 
 

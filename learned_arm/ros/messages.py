@@ -9,9 +9,10 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from learned_arm import cdr_write
+from learned_arm.pictures import COMPRESSED
 from learned_arm.timeline import Timeline
 
 _SECOND_NS = 1_000_000_000
@@ -39,6 +40,11 @@ def joint_state(
     message.name = list(names)
     message.position = doubles(position_rad)
     return message
+
+
+def image_type(message: str) -> type:
+    """Class of what a camera of a contract carries."""
+    return CompressedImage if message == COMPRESSED else Image
 
 
 def rgb_image(stamp_ns: int, pixels: NDArray[np.uint8]) -> Image:

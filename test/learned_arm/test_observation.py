@@ -20,7 +20,8 @@ from learned_arm.alignment import AlignedTick, Sample
 from learned_arm.contract import Contract, load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.measured import MeasuredArm
-from learned_arm.observation import JointOrder, ObservationBuilder, decode_image, digest
+from learned_arm.observation import JointOrder, ObservationBuilder, digest
+from learned_arm.pictures import decode as decode_image
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = STORE.types
@@ -205,7 +206,7 @@ def test_an_image_is_written_where_it_is_wanted(sides: tuple[int, int], encoding
     raw = image(noise(*sides, ENCODINGS[encoding]), encoding, padding)
     for size in (SIZE, sides):
         out = np.zeros((2, *size, 3), np.uint8)
-        decode_image(raw, size, out[1])
+        decode_image(raw, size, out=out[1])
         np.testing.assert_array_equal(out[1], decode_image(raw, size))
         assert not out[0].any()
 
