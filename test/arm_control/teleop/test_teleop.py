@@ -164,10 +164,10 @@ def test_a_tool_that_cannot_be_moved_like_this_is_refused(change: dict[str, Any]
 
 
 def test_an_arm_without_kinematics_has_no_tool_to_move() -> None:
-    so101 = load_robot("so101")
+    without = load_robot("xarm7")
     axes = [{"axis": 0, "tool": "z", "speed_m_s": 0.1}]
     with pytest.raises(LearnedArmError, match="has no kinematics"):
-        parse_mapping({**GAMEPAD, "axes": axes, "buttons": [], "tool": {"link": "tool0"}}, "gamepad.yaml", so101)
+        parse_mapping({**GAMEPAD, "axes": axes, "buttons": [], "tool": {"link": "tool0"}}, "gamepad.yaml", without)
 
 
 @given(
