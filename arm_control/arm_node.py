@@ -40,7 +40,7 @@ from learned_arm.ros.door import with_first_tick
 from learned_arm.ros.listener import Listener
 from learned_arm.ros.node import is_lock_step, run
 from learned_arm.ros.polled import PolledSubscription
-from learned_arm.ros.priority import take_priority
+from learned_arm.ros.priority import lock_memory, take_priority
 from learned_arm.ros.sinks import CommandSinks
 from learned_arm.signs import Sign, Signs
 from learned_arm.watchdog import Watchdog
@@ -186,10 +186,13 @@ class ArmNode(Node):
         self.create_subscription(kind, settings.topic, on_message, qos_profile_sensor_data)
 
     def _take_priority(self, priority: int) -> None:
-        try:
-            take_priority(priority)
-        except LearnedArmError as error:
-            self.get_logger().warning(f"{error}; the control loop goes on without, and may be late on a busy machine")
+        if priority == 0:
+            return
+        for take in (partial(take_priority, priority), lock_memory):
+            try:
+                take()
+            except LearnedArmError as error:
+                self.get_logger().warning(f"{error}; the control loop goes on without, and may be late now and then")
 
     def _on_joints(self, topic: str, raw: bytes) -> cdr.JointStateView | None:
         view = None

@@ -43,3 +43,37 @@ def test_without_permission_nothing_changes() -> None:
     except subprocess.CalledProcessError:
         pytest.skip("only root may become somebody else")
     assert "not permitted" in told and told.endswith("{0}\n")
+
+
+LOCKING = """
+import os, resource
+from learned_arm.errors import LearnedArmError
+from learned_arm.ros.priority import lock_memory
+{before}
+try:
+    lock_memory()
+except LearnedArmError as error:
+    print(error)
+kept = bytearray(5_000_000)
+locked_kb = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmLck"))
+print(locked_kb > 5000)
+"""
+
+
+def _lock(before: str = "") -> str:
+    script = LOCKING.format(before=before)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+
+def test_memory_is_locked_or_the_error_says_what_to_do() -> None:
+    told = _lock()
+    assert told == "True\n" or ("cannot be locked" in told and "memlock" in told and told.endswith("False\n"))
+
+
+def test_a_process_under_a_limit_is_not_locked() -> None:
+    limit = "resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536)); os.setuid(65534)"
+    try:
+        told = _lock(limit)
+    except subprocess.CalledProcessError:
+        pytest.skip("only root may become somebody else")
+    assert "cannot be locked" in told and told.endswith("False\n")
