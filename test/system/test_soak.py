@@ -33,8 +33,8 @@ PAUSE_S = (0.5, 3.0)
 # and what is free has been given back.
 MEASURED, FULL_S, GIVEN_BACK_S = 5, 1.0, 0.4
 PROCESSES = (ARM, POLICY)
-# The middleware makes room for as many pictures as ever waited at once, and keeps it: 16 MB in the policy's process. Each
-# pile is shorter than the second after which it takes a reader of shared memory for dead.
+# The middleware makes room for as many pictures as ever waited at once, and keeps it: 16 MB in the policy's process.
+# Each pile is shorter than the second after which it takes a reader of shared memory for dead.
 PILES, PILED_S, TAKEN_S = 10, 0.8, 0.3
 pytestmark = [pytest.mark.ros, pytest.mark.prove, pytest.mark.limit_s(SECONDS + 300)]
 
