@@ -69,19 +69,10 @@ class ArmNode(Node):
         self._deadman = Deadman(deadman.timeout_s) if deadman.topic else None
         self._commander = Commander(self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self))
         self._lock = threading.Lock()
-        in_lock_step, period_ns = is_lock_step(self), self._contract.period_ns
-        topics = [each.topic for each in self._contract.robot.joint_states]
-        lock_step = LockStep(self._commander, period_ns, topics, self._take, self._publish)
-        self._lock_step = lock_step if in_lock_step else None
+        in_lock_step = is_lock_step(self)
+        self._lock_step = self._in_step() if in_lock_step else None
         # Real time has a control loop, which takes no turns.
         self._turn = self._lock_step.turn if self._lock_step else nullcontext()
-        if in_lock_step and period_ns % self._contract.robot.control_period_ns:
-            raise LearnedArmError(
-                "in lock-step every tick is a control tick",
-                where="rate_hz",
-                got=self._contract.rate_hz,
-                allowed=f"a divisor of control_rate_hz {self._contract.robot.control_rate_hz}",
-            )
         self._sinks = CommandSinks(self, self._contract.robot, lock_step=in_lock_step)
         self._requested = self.create_publisher(JointState, "/arm/requested", qos.small())
         self._sent = self.create_publisher(JointState, "/arm/sent", qos.small())
@@ -124,6 +115,14 @@ class ArmNode(Node):
             threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
         self._listener.start()
 
+    def _in_step(self) -> LockStep:
+        contract = self._contract
+        contract.require_control_ticks("in lock-step every tick is a control tick")
+        topics = [each.topic for each in contract.robot.joint_states]
+        return LockStep(
+            self._commander, contract.period_ns, topics, self._take, self._publish, monotonic_ns=time.monotonic_ns
+        )
+
     def close(self) -> None:
         """Brake, end the control loop, and leave every controller in a state that may last."""
         self._listener.close()
@@ -142,7 +141,7 @@ class ArmNode(Node):
             time.sleep(1.0 / self._contract.robot.control_rate_hz)
 
     def _now_ns(self) -> int:
-        # Unless time is simulated, the node's clock is the system's; asking it through rclpy takes forty times as long.
+        # Unless time is simulated, the node's clock is the system's; asking rclpy for it takes fifty times as long.
         return self.get_clock().now().nanoseconds if self._lock_step else time.time_ns()
 
     def _clocks(self) -> tuple[int, int]:

@@ -54,10 +54,13 @@ class InitialStateCapture:
         """
         if topic not in self._cameras:
             self._add_state(topic, data)
-        elif len(data) <= _LARGEST_IMAGE_BYTES and topic not in self._raw_images:
-            self._raw_images[topic] = data
-            self.wanted -= {topic}
-            return self._bytes_of(topic, data)
+        elif topic not in self._raw_images and len(data) <= _LARGEST_IMAGE_BYTES:
+            may_write = self._bytes_of(topic, data)
+            # What a compressed one says of its size reserves no more of the disk than a raw one could.
+            if may_write <= _PNG_CHANNELS * _LARGEST_IMAGE_BYTES:
+                self._raw_images[topic] = data
+                self.wanted -= {topic}
+                return may_write
         return 0
 
     def _bytes_of(self, topic: str, data: bytes) -> int:

@@ -87,6 +87,8 @@ class ClearanceSpec:
 class _Walls:
     """Capsules inside a box."""
 
+    kind = WORKSPACE
+
     def __init__(self, box: Workspace, index: dict[str, int], radius_m: NDArray[np.float64]) -> None:
         self.names = tuple(f"{WORKSPACE}: {name}" for name in box.capsules)
         self._boxed = np.array([index[name] for name in box.capsules], dtype=np.intp)
@@ -103,6 +105,8 @@ class _Walls:
 
 class _Pairs:
     """Capsules apart from each other."""
+
+    kind = SELF_COLLISION
 
     def __init__(self, checks: SelfCollision, index: dict[str, int], radius_m: NDArray[np.float64]) -> None:
         self.names = tuple(f"{SELF_COLLISION}: {one}, {other}" for one, other in checks.pairs)
@@ -199,7 +203,7 @@ class Clearance:
             self._known[number] = (ahead[0], room_m[len(stopping)])
             now, then = room_m[: len(stopping)].min(axis=0), room_m[len(stopping) :].min(axis=0)
             if (then < np.minimum(now, 0.0) - _ROUNDING_M).any():
-                found.append(self._kinds[number].names[0].split(":")[0])
+                found.append(self._kinds[number].kind)
         return tuple(found)
 
     def _surely_room(self, kind: int, ahead: NDArray[np.float64]) -> bool:

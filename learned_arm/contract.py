@@ -114,6 +114,19 @@ class Contract:
         """One tick; ticks lie at the multiples of it in ROS time."""
         return round(1e9 / self.rate_hz)
 
+    def require_control_ticks(self, why: str) -> None:
+        """Raise unless every tick of the contract is a control tick of its robot.
+
+        Args:
+            why: Begins the error.
+
+        Raises:
+            LearnedArmError: It is not.
+        """
+        if self.period_ns % self.robot.control_period_ns:
+            allowed = f"a divisor of control_rate_hz {self.robot.control_rate_hz}"
+            raise LearnedArmError(why, where="rate_hz", got=self.rate_hz, allowed=allowed)
+
     @cached_property
     def required_topics(self) -> tuple[str, ...]:
         """Topics without which there is no observation: every camera's, and the joint states'."""

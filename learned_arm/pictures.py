@@ -137,10 +137,10 @@ def _coded_size(view: cdr.CompressedView) -> tuple[int, int]:
     sides_fit = 0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE
     if not sides_fit or height * width > _LARGEST_COMPRESSED_PIXELS:
         raise LearnedArmError(
-            "compressed image too large",
+            "size of a compressed image",
             where=view.frame_id,
             got=f"{width}x{height}",
-            allowed=f"{_LARGEST_COMPRESSED_PIXELS} pixels",
+            allowed=f"sides of 1 to {_LARGEST_SIDE}, {_LARGEST_COMPRESSED_PIXELS} pixels in all",
         )
     return size
 

@@ -18,7 +18,6 @@ from learned_arm.cdr import JointStateView, TrajectoryView
 from learned_arm.command_spec import Controller, TrajectorySettings, VelocitySettings
 from learned_arm.commander import Command, Commander
 from learned_arm.contract import Contract
-from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline
 from learned_arm.velocity_law import VelocityLaw
 
@@ -52,13 +51,7 @@ class DirectArm:
 
     def __init__(self, contract: Contract) -> None:
         robot = contract.robot
-        if contract.period_ns % robot.control_period_ns:
-            raise LearnedArmError(
-                "in lock-step every tick is a control tick",
-                where="rate_hz",
-                got=contract.rate_hz,
-                allowed=f"a divisor of control_rate_hz {robot.control_rate_hz}",
-            )
+        contract.require_control_ticks("in lock-step every tick is a control tick")
         self.contract = contract
         self.simulation = ArmSimulation(contract)
         self._speeds = {

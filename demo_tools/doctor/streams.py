@@ -14,9 +14,9 @@ from learned_arm.pictures import TYPES
 from learned_arm.robot import JointStateSource, Robot
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
-# A stream that is asked for N messages a second may come with a little less: drivers round their periods.
 SIMULATION = "/sim_arm_node"
 _NOBODY: dict[str, list[Any]] = {"publishers": []}
+# A stream that is asked for N messages a second may come with a little less: drivers round their periods.
 _ENOUGH = 0.9
 _DARK, _BRIGHT = 8, 247
 _CLOCKS = "set both machines' clocks by one server (chrony, PTP), and let the driver stamp with the time of exposure"

@@ -113,18 +113,19 @@ class Operator:
         Raises:
             LearnedArmError: The node refused or did not answer.
         """
-        deadline_s = time.monotonic() + patience_s
-        while True:
-            try:
-                return self._call(node, service, Trigger.Request(), parameters)
-            except RefusedError:
-                if time.monotonic() > deadline_s:
-                    raise
-            self.spin_for(_ASK_AGAIN_S)
+        return self._ask(node, service, Trigger.Request(), parameters, patience_s)
 
-    def switch(self, node: str, service: str, value: bool, parameters: Mapping[str, Any] | None = None) -> str:
+    def switch(
+        self,
+        node: str,
+        service: str,
+        value: bool,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        patience_s: float = 0.0,
+    ) -> str:
         """The same for a SetBool service."""
-        return self._call(node, service, SetBool.Request(data=value), parameters)
+        return self._ask(node, service, SetBool.Request(data=value), parameters, patience_s)
 
     def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
         """Spin until a condition holds.
@@ -155,6 +156,18 @@ class Operator:
         """Let messages come in for a while."""
         until_s = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() > until_s, seconds + _CALL_S, "time to pass")
+
+    def _ask(
+        self, node: str, service: str, request: Any, parameters: Mapping[str, Any] | None, patience_s: float
+    ) -> str:
+        deadline_s = time.monotonic() + patience_s
+        while True:
+            try:
+                return self._call(node, service, request, parameters)
+            except RefusedError:
+                if time.monotonic() > deadline_s:
+                    raise
+            self.spin_for(_ASK_AGAIN_S)
 
     def _call(self, node: str, service: str, request: Any, parameters: Mapping[str, Any] | None) -> str:
         answers: list[tuple[bool, str]] = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,9 +236,9 @@ class ArmSimulation(CommandedArm):
         """Measured joint speeds in the robot's order, shape (dof,)."""
         return self._data.qvel[self._qvel] / self._to_model
 
-    def decoy(self, seed: int) -> Start:
-        """The initial state of a seed, for `sight`."""
-        return sample_start(self.contract, seed)
+    def showing(self, seed: int) -> Callable[[], Sight]:
+        """`sight` with the things of a seed's initial state."""
+        return partial(self.sight, sample_start(self.contract, seed))
 
     @property
     def description(self) -> str:

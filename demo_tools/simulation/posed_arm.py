@@ -8,8 +8,9 @@ reached, since a configuration that reaches them is drawn first.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,8 @@ def sample_reach(contract: Contract, seed: int) -> Reach:
     assert robot.kinematics is not None
     forward = ForwardKinematics(robot.kinematics, robot.joints)
     tips = [forward.links.index(tip) for tip in robot.kinematics.tips]
-    arm = np.array([joint not in posed_scene.jaws_of(robot) for joint in robot.joints])
+    jaws = posed_scene.jaws_of(robot)
+    arm = np.array([joint not in jaws for joint in robot.joints])
     limits, margin = robot.limit("position_rad"), robot.limit("position_margin_rad")
     low, high = limits[:, 0] + margin, limits[:, 1] - margin
     home, rng = np.array(robot.home_rad), np.random.default_rng(seed)
@@ -140,9 +142,9 @@ class PosedArm(CommandedArm):
 
     # -- what sensors see ------------------------------------------------------------------------------------
 
-    def decoy(self, seed: int) -> Reach:
-        """The initial state of a seed, for `sight`."""
-        return sample_reach(self.contract, seed)
+    def showing(self, seed: int) -> Callable[[], Sight]:
+        """`sight` with the cubes of a seed's initial state."""
+        return partial(self.sight, sample_reach(self.contract, seed))
 
     def sight(self, decoy: Reach | None = None) -> Sight:
         """What the cameras have before them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,11 @@ from rclpy.node import Node
 from demo_tools.simulation.arm import ArmSimulation
 from demo_tools.simulation.cameras import CameraRig
 from demo_tools.simulation.kinematics import ARM_JOINTS
-from demo_tools.simulation.posed_arm import PosedArm, Reach
+from demo_tools.simulation.posed_arm import PosedArm
 from demo_tools.simulation.publishers import ArmPublishers
 from demo_tools.simulation.scene import GRIPPER_JOINT
-from demo_tools.simulation.things import Sight, Start
+from demo_tools.simulation.things import Sight
 from learned_arm.contract import Contract
-from learned_arm.errors import LearnedArmError
 from learned_arm.ros import messages
 
 
@@ -39,22 +38,15 @@ class World:
         arm: The simulation.
         lock: Guards the simulation where threads share it.
         control_ns: Control period.
-        decoy: Initial state whose things the cameras see; None: those that are there.
     """
 
     def __init__(self, node: Node, contract: Contract, controllers: Mapping[str, str]) -> None:
+        contract.require_control_ticks("the simulation shows itself at control ticks")
         self.contract = contract
         self.arm = simulated(contract, controllers)
         self.lock = threading.Lock()
         self.control_ns = contract.robot.control_period_ns
-        if contract.period_ns % self.control_ns:
-            raise LearnedArmError(
-                "the simulation shows itself at control ticks",
-                where="rate_hz",
-                got=contract.rate_hz,
-                allowed=f"a divisor of control_rate_hz {contract.robot.control_rate_hz}",
-            )
-        self.decoy: Start | Reach | None = None
+        self._look: Callable[[], Sight] = self.arm.sight
         self._out = ArmPublishers(node, contract, self.arm.model, self.arm.description)
 
     def reset(self, seed: int, state: Sequence[float] | NDArray[np.float64], decoy_seed: int) -> None:
@@ -67,7 +59,7 @@ class World:
             self.arm.restore(state)
         else:
             self.arm.reset(max(seed, 0))
-        self.decoy = self.arm.decoy(decoy_seed) if decoy_seed >= 0 else None
+        self._look = self.arm.showing(decoy_seed) if decoy_seed >= 0 else self.arm.sight
 
     @property
     def on_tick(self) -> bool:
@@ -81,8 +73,7 @@ class World:
 
     def sight(self) -> Sight:
         """What the cameras have before them now."""
-        # The arm made it.
-        return self.arm.sight(self.decoy)  # type: ignore[arg-type]
+        return self._look()
 
     def publish_images(self, rig: CameraRig, stamp_ns: int, sight: Sight) -> None:
         """Draw and publish what the cameras see."""

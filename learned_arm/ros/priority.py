@@ -54,11 +54,12 @@ def lock_memory() -> None:
         LearnedArmError: The system does not permit it; nothing has changed then.
     """
     # Under a limit, whatever the process allocates beyond it would fail later on.
-    limited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY and os.geteuid() != 0
+    limit_bytes = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    limited = limit_bytes != resource.RLIM_INFINITY and os.geteuid() != 0
     if limited or ctypes.CDLL(None, use_errno=True).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT):
         raise LearnedArmError(
             "memory cannot be locked",
             where="parameter realtime_priority",
-            got="limited" if limited else os.strerror(ctypes.get_errno()),
+            got=f"a limit of {limit_bytes} bytes" if limited else os.strerror(ctypes.get_errno()),
             allowed="CAP_IPC_LOCK, or `memlock unlimited` in /etc/security/limits.conf (docker: --ulimit memlock=-1)",
         )

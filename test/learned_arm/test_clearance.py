@@ -90,6 +90,24 @@ def test_no_room_is_lost_faster_than_the_levers_say(robot: Robot) -> None:
     assert (lost_m > 0.3 * most_m).any()
 
 
+def test_what_is_remembered_changes_no_answer() -> None:
+    robot = load_robot("ur5e_sim")
+    assert robot.clearance is not None and robot.kinematics is not None
+
+    def fresh() -> Clearance:
+        return Clearance(robot.clearance, robot.kinematics, robot.joints)  # type: ignore[arg-type]
+
+    rng, remembering, answers = np.random.default_rng(1), fresh(), []
+    for _ in range(20):
+        here = np.array(robot.home_rad) + rng.normal(0.0, 0.6, robot.dof)
+        for _ in range(30):
+            ahead = here + rng.normal(0.0, 0.03, (3, robot.dof))
+            answers.append(remembering.lost(ahead, lambda at=here: at[None]))
+            assert answers[-1] == fresh().lost(ahead, lambda at=here: at[None])
+            here = ahead[-1]
+    assert {(), ("workspace",)} <= set(answers)
+
+
 def test_room_is_measured_to_the_wall_and_between_surfaces() -> None:
     robot = flat_arm(low_m=-1.5, apart_m=0.1)
     straight = np.zeros(3)
