@@ -1,8 +1,8 @@
 """The file that a bag is written to: on the disk by interval, and with spare room so that a full disk can end it.
 
-Power loss takes what the system has not yet put on the disk. A thread of its own asks for that every `sync_s`, so that
-the one that writes never waits for the disk. What is on the disk is then dropped from memory: nobody reads it now, an
-hour of images would push everything else out, and memory that is used again costs less than memory that is new.
+Power loss takes what is not yet on the disk. A thread of its own asks for that every `sync_s`, since the one that
+writes should not wait for it. What is on the disk is then dropped from memory: nobody reads it now, and an hour of
+images would push everything else out.
 
 The spare room is a second file without a name, which vanishes with the process. When the disk is full it is given up,
 and what is left to write fits: the chunk that was on its way, the bag's summary, and the statements beside it.
@@ -14,11 +14,11 @@ import errno
 import os
 import tempfile
 import threading
-from collections import deque
-from itertools import islice
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from data_recorder.block_file import BlockFile
 from learned_arm.errors import LearnedArmError
 
 RESERVE_BYTES = 4_000_000
@@ -26,8 +26,6 @@ OUT_OF_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Summaries grow with their bags: about 200 bytes a chunk of 1 MiB.
 _BYTES_A_SPARE_BYTE = 2048
 _STEP_BYTES = 1_000_000
-# What Linux takes in one call (IOV_MAX).
-_MOST_PARTS = 1024
 
 
 class DiskFile:
@@ -43,8 +41,7 @@ class DiskFile:
     """
 
     def __init__(self, path: Path, sync_s: float | None = None, reserve_bytes: int = 0) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        self._position = 0
+        self._blocks = BlockFile(path, self._make_room)
         self._spare_bytes = 0
         self._full: OSError | None = None
         self._failure: OSError | None = None
@@ -56,7 +53,7 @@ class DiskFile:
             if reserve_bytes:
                 self._reserve = Reserve(path.parent, reserve_bytes)
         except OSError:
-            os.close(self._descriptor)
+            self._blocks.close()
             path.unlink()
             raise
         if sync_s is not None:
@@ -77,33 +74,29 @@ class DiskFile:
     def write(self, *parts: bytes | bytearray | memoryview) -> int:
         """Write all of them, one behind the other; on a full disk into the spare room. How many bytes they are.
 
+        The last ones, up to a block, wait for `flush`.
+
         Raises:
             OSError: They cannot be written, or what was written before could not be put on the disk.
         """
         if self._failure is not None:
             raise self._failure
-        left = deque(memoryview(part).cast("B") for part in parts)
-        begun = self._position
-        while left:
-            try:
-                written = os.writev(self._descriptor, tuple(islice(left, _MOST_PARTS)))
-            except OSError as error:
-                if error.errno not in OUT_OF_ROOM or not self._give_up_reserve(error):
-                    raise
-                continue
-            self._position += written
-            while left and len(left[0]) <= written:
-                written -= len(left.popleft())
-            if written:
-                left[0] = left[0][written:]
-        return self._position - begun
+        begun = self._blocks.position
+        for part in parts:
+            self._blocks.put(memoryview(part).cast("B"))
+        return self._blocks.position - begun
 
     def tell(self) -> int:
         """Bytes written so far."""
-        return self._position
+        return self._blocks.position
 
     def flush(self) -> None:
-        """Nothing waits here: every write goes to the system at once."""
+        """Hand everything to the system, where the end of this process does not lose it.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._blocks.flush()
 
     def close(self) -> None:
         """Put everything on the disk and close.
@@ -114,25 +107,29 @@ class DiskFile:
         try:
             if self._failure is not None:
                 raise self._failure
-            os.fsync(self._descriptor)
+            self._blocks.flush()
+            os.fsync(self._blocks.descriptor)
         finally:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close the file as it is; a closed one stays closed."""
+        """Close the file as it is, with as much as can still be written; a closed one stays closed."""
         if self._closing.is_set():
             return
         self._closing.set()
+        with suppress(OSError):
+            self._blocks.flush()
         if self._thread is not None:
             self._thread.join()
         if self._reserve is not None:
             self._reserve.close()
             self._reserve = None
-        os.close(self._descriptor)
+        self._blocks.close()
 
-    def _give_up_reserve(self, error: OSError) -> bool:
+    def _make_room(self, error: OSError) -> bool:
+        """Give up the spare room, once."""
         with self._lock:
-            if self._reserve is None:
+            if error.errno not in OUT_OF_ROOM or self._reserve is None:
                 return False
             self._reserve.close()
             self._reserve, self._full = None, error
@@ -140,10 +137,10 @@ class DiskFile:
 
     def _sync_regularly(self, sync_s: float) -> None:
         while not self._closing.wait(sync_s):
-            written = self._position
+            written, descriptor = self._blocks.position, self._blocks.descriptor
             try:
-                os.fdatasync(self._descriptor)
-                os.posix_fadvise(self._descriptor, 0, written, os.POSIX_FADV_DONTNEED)
+                os.fdatasync(descriptor)
+                os.posix_fadvise(descriptor, 0, written, os.POSIX_FADV_DONTNEED)
             except OSError as error:
                 self._failure = error
                 return
@@ -152,7 +149,7 @@ class DiskFile:
     def _grow_reserve(self) -> None:
         with self._lock:
             if self._reserve is not None and self._full is None:
-                self._full = self._reserve.grow(self._position // _BYTES_A_SPARE_BYTE + self._spare_bytes)
+                self._full = self._reserve.grow(self._blocks.position // _BYTES_A_SPARE_BYTE + self._spare_bytes)
 
 
 class Reserve:

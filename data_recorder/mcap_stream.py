@@ -1,9 +1,9 @@
 """Writes an uncompressed MCAP file without copying images.
 
 `mcap`'s own writer copies every message five times into new memory; at 83 MB/s of images that alone is a tenth of a
-core, most of it for pages that the system must clear. Here a large message is written from where it lies; a small one
-is copied once, into the buffer of its chunk, which is kept from chunk to chunk. All that is small is left to `mcap`'s
-records. The files are the same to the byte. Source of the layout: the MCAP specification, version 0.
+core, most of it for pages that the system must clear. Here a large message stays where it lies until the file takes it;
+a small one is copied into the buffer of its chunk, which is kept from chunk to chunk. All that is small is left to
+`mcap`'s records. The files are the same to the byte. Source of the layout: the MCAP specification, version 0.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ class McapStream:
     def flush(self) -> None:
         """Hand what was added to the system. What is no message waits for one."""
         self._finish_chunk()
+        self._file.flush()
 
     def finish(self) -> None:
         """Write the summary; the file is complete then."""
