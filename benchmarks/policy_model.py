@@ -76,7 +76,7 @@ def write_policy(
         features.append(add("ReduceMean", [x], f"{name}.features", axes=[2, 3], keepdims=0))
     features.append(add("Flatten", [STATE], "state.flat"))
     x = add("Concat", features, "features", axis=1)
-    width = CHANNELS[-1] * len(contract.cameras) + contract.history * contract.robot.dof
+    width = CHANNELS[-1] * len(contract.cameras) + contract.history * len(contract.state_names)
     x = add("Gemm", [x, normal("hidden.weight", HIDDEN, width)], "hidden", transB=1)
     x = add("Tanh", [x], "hidden.tanh")
     x = add("Gemm", [x, normal("head.weight", size, HIDDEN)], "head", transB=1)
@@ -134,5 +134,7 @@ def _observation(contract: Contract, rng: np.random.Generator) -> dict[str, NDAr
         if kind == "tensor(uint8)":
             feed[name] = rng.integers(0, 256, (1, *tail), dtype=np.uint8)
         else:
-            feed[name] = np.tile(np.asarray(contract.robot.home_rad, np.float32), (1, *tail[:-1], 1))
+            state = np.zeros(len(contract.state_names), np.float32)
+            state[: contract.robot.dof] = contract.robot.home_rad
+            feed[name] = np.tile(state, (1, *tail[:-1], 1))
     return feed

@@ -32,8 +32,7 @@ class InitialStateCapture:
     def __init__(self, contract: Contract) -> None:
         self._joints = contract.robot.joints
         self._sources = {source.topic: source for source in contract.robot.joint_states}
-        self._cameras = {camera.topic: name for name, camera in contract.cameras.items()}
-        self._messages = {camera.topic: camera.message for camera in contract.cameras.values()}
+        self._cameras = {camera.topic: (name, camera) for name, camera in contract.cameras.items()}
         self._positions: dict[str, float] = {}
         self._sim_state: tuple[float, ...] | None = None
         self._raw_images: dict[str, bytes] = {}
@@ -65,10 +64,11 @@ class InitialStateCapture:
 
     def _bytes_of(self, topic: str, data: bytes) -> int:
         """As how much a first image may be written: a grey one gets three channels, a compressed one grows."""
-        if self._messages[topic] == pictures.RAW:
+        message = self._cameras[topic][1].message
+        if message == pictures.RAW:
             return _PNG_CHANNELS * len(data)
         try:
-            view = pictures.look(data, self._messages[topic])
+            view = pictures.look(data, message)
         except LearnedArmError:
             return 0
         return _PNG_CHANNELS * view.height * view.width
@@ -97,9 +97,9 @@ class InitialStateCapture:
     def save_images(self, folder: Path) -> None:
         """Write the first image of each camera beside the bag, lossless; one that cannot be decoded is left out."""
         for topic, data in self._raw_images.items():
-            camera = self._cameras[topic]
+            camera, spec = self._cameras[topic]
             try:
-                pixels = pictures.decode(data, message=self._messages[topic])
+                pixels = spec.whole(data)
             except LearnedArmError:
                 continue
             done, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _PNG)

@@ -16,7 +16,7 @@ from typing import Any
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
 
-JOINTS = "joints"
+CAMERA, JOINTS, WRENCH = "camera", "joints", "wrench"
 _SECOND_NS = 1_000_000_000
 
 
@@ -144,10 +144,19 @@ class StreamBuffer:
         return self._samples[index]
 
 
+def stream_names(contract: Contract) -> dict[str, str]:
+    """By topic how the stream of a contract is called."""
+    return {
+        **{camera.topic: f"{CAMERA}:{name}" for name, camera in contract.cameras.items()},
+        **{source.topic: f"{JOINTS}:{source.topic}" for source in contract.robot.joint_states},
+        **{wrench.topic: f"{WRENCH}:{name}" for name, wrench in contract.wrenches.items()},
+    }
+
+
 class Aligner:
     """The streams of a contract side by side.
 
-    Streams are named `camera:<name>` and `joints:<topic>`.
+    Streams are named `camera:<name>`, `joints:<topic>` and `wrench:<name>`; see `stream_names`.
 
     Args:
         contract: Names the streams and their ages.
@@ -159,12 +168,13 @@ class Aligner:
         self.contract = contract
         self.buffers: dict[str, StreamBuffer] = {}
         self._by_topic: dict[str, StreamBuffer] = {}
-        for name, camera in contract.cameras.items():
-            ages = camera.max_age_s, camera.latency_s
-            self._add(camera.topic, StreamBuffer(f"camera:{name}", *ages, capacity, behind_s))
+        names = stream_names(contract)
+        for sensor in (*contract.cameras.values(), *contract.wrenches.values()):
+            ages = sensor.max_age_s, sensor.latency_s
+            self._add(sensor.topic, StreamBuffer(names[sensor.topic], *ages, capacity, behind_s))
         for source in contract.robot.joint_states:
             max_age_s = min(source.max_age_s, contract.state_max_age_s)
-            self._add(source.topic, StreamBuffer(f"{JOINTS}:{source.topic}", max_age_s, 0.0, capacity, behind_s))
+            self._add(source.topic, StreamBuffer(names[source.topic], max_age_s, 0.0, capacity, behind_s))
 
     def _add(self, topic: str, buffer: StreamBuffer) -> None:
         self.buffers[buffer.name] = buffer

@@ -289,6 +289,14 @@ def read_float64_array(raw: bytes | memoryview) -> NDArray[np.float64]:
     return reader.floats()
 
 
+def read_wrench(raw: bytes | memoryview) -> NDArray[np.float64]:
+    """Read a geometry_msgs/msg/WrenchStamped: force in N, then torque in Nm, shape (6,)."""
+    reader = Reader(raw)
+    reader.stamp_ns()
+    reader.text()
+    return np.array([reader.double() for _ in range(6)])
+
+
 def read_float64(raw: bytes | memoryview) -> float:
     """Read a std_msgs/msg/Float64."""
     return Reader(raw).double()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from learned_arm import checked, pictures
 from learned_arm.canonical import hash_of
+from learned_arm.depth import DepthRange
 from learned_arm.errors import LearnedArmError
-from learned_arm.pictures import RAW, TYPES
+from learned_arm.pictures import DEPTH, RAW, TYPES
 from learned_arm.robot import Robot, load_robot, parse_robot
+from learned_arm.state import WrenchSpec, state_names
 
 CONTRACT_VERSION = 1
 SOURCES = ("requested", "sent", "measured_next")
@@ -29,7 +31,8 @@ class CameraSpec:
         size: Height and width that the policy sees, in pixels.
         max_age_s: Oldest frame that may be used, against the tick.
         latency_s: Known delay between exposure and header stamp.
-        message: What it carries, `raw` or `compressed` images.
+        message: What it carries: `raw`, `compressed` or `depth` images.
+        depth: Of a depth camera, which distances the policy tells apart.
     """
 
     topic: str
@@ -37,19 +40,28 @@ class CameraSpec:
     max_age_s: float
     latency_s: float
     message: str = RAW
+    depth: DepthRange = pictures.ANY_DEPTH
 
     @property
     def info_topic(self) -> str:
         """The camera_info topic beside the image, as image_transport places it."""
         return self.topic.removesuffix("/compressed").rsplit("/", 1)[0] + "/camera_info"
 
-    def picture(self, raw: bytes | memoryview) -> pictures.Pixels:
-        """A message of the topic as the policy sees it, RGB, uint8, shape (*size, 3).
+    def picture(self, raw: bytes | memoryview, out: pictures.Pixels | None = None) -> pictures.Pixels:
+        """A message of the topic as the policy sees it, RGB, uint8, shape (*size, 3), where wanted into an array.
 
         Raises:
             LearnedArmError: See `pictures.decode`.
         """
-        return pictures.decode(raw, self.size, self.message)
+        return pictures.decode(raw, self.size, self.message, out, self.depth)
+
+    def whole(self, raw: bytes | memoryview) -> pictures.Pixels:
+        """The same in its own size."""
+        return pictures.decode(raw, None, self.message, shown=self.depth)
+
+    def small(self, raw: bytes | memoryview) -> pictures.Pixels:
+        """The same for people to look at; see `pictures.decode_small`."""
+        return pictures.decode_small(raw, self.message, self.depth)
 
     def canonical(self) -> dict[str, Any]:
         """The content as plain data, in the form of the YAML file."""
@@ -59,7 +71,11 @@ class CameraSpec:
             "max_age_s": self.max_age_s,
             "latency_s": self.latency_s,
         }
-        return found if self.message == RAW else {**found, "message": self.message}
+        if self.message != RAW:
+            found["message"] = self.message
+        if self.message == DEPTH:
+            found["depth_m"] = [self.depth.near_m, self.depth.far_m]
+        return found
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,12 @@ class SuccessSpec:
 
 @dataclass(frozen=True)
 class Contract:
-    """A task on a robot. `hash` names the pair everywhere."""
+    """A task on a robot. `hash` names the pair everywhere.
+
+    Attributes:
+        tools: Links whose poses belong to the state; see `state`.
+        wrenches: Force-torque sensors whose readings do, by name.
+    """
 
     task: str
     robot: Robot
@@ -108,6 +129,8 @@ class Contract:
     history: int
     action: ActionSpec
     success: SuccessSpec
+    tools: tuple[str, ...] = ()
+    wrenches: dict[str, WrenchSpec] = field(default_factory=dict)
 
     @property
     def period_ns(self) -> int:
@@ -129,9 +152,14 @@ class Contract:
 
     @cached_property
     def required_topics(self) -> tuple[str, ...]:
-        """Topics without which there is no observation: every camera's, and the joint states'."""
-        cameras = tuple(camera.topic for camera in self.cameras.values())
-        return cameras + tuple(source.topic for source in self.robot.joint_states)
+        """Topics without which there is no observation: every camera's, the joint states' and every wrench's."""
+        streams = (*self.cameras.values(), *self.robot.joint_states, *self.wrenches.values())
+        return tuple(stream.topic for stream in streams)
+
+    @cached_property
+    def state_names(self) -> tuple[str, ...]:
+        """What the numbers of a policy's state are; the robot's joints come first."""
+        return state_names(self.robot.joints, self.tools, self.wrenches)
 
     @cached_property
     def hash(self) -> str:
@@ -145,6 +173,10 @@ class Contract:
             success["topic"] = self.success.topic
         if self.success.final_tool_m != _FINAL_TOOL_M:
             success["final_tool_m"] = self.success.final_tool_m
+        state: dict[str, Any] = {"joints": "all", "max_age_s": self.state_max_age_s}
+        if self.tools:
+            state["tools"] = list(self.tools)
+        wrenches = {name: wrench.canonical() for name, wrench in self.wrenches.items()}
         return {
             "contract": CONTRACT_VERSION,
             "task": self.task,
@@ -152,7 +184,8 @@ class Contract:
             "rate_hz": self.rate_hz,
             "observation": {
                 "cameras": {name: camera.canonical() for name, camera in self.cameras.items()},
-                "state": {"joints": "all", "max_age_s": self.state_max_age_s},
+                "state": state,
+                **({"wrenches": wrenches} if wrenches else {}),
                 "history": self.history,
             },
             "action": {
@@ -204,11 +237,15 @@ def _parse(value: Any, where: str) -> Contract:
         checked.name(key, cameras_section.where): _camera(each, f"{cameras_section.where}.{key}")
         for key, each in sorted(cameras_section.items())
     }
-    topics = [camera.topic for camera in cameras.values()] + [each.topic for each in robot.joint_states]
-    checked.unlike(topics, "two streams on one topic", cameras_section.where)
+    wrenches = observation.take("wrenches", _wrenches, default={})
+    streams = (*cameras.values(), *robot.joint_states, *wrenches.values())
+    checked.unlike([each.topic for each in streams], "two streams on one topic", observation.where)
     state = observation.section("state")
     state.take("joints", checked.choice("all"))
     state_max_age_s = state.take("max_age_s", checked.number(0.0, 60.0, open_low=True))
+    links = robot.kinematics.links if robot.kinematics is not None else ()
+    tools = state.take("tools", checked.list_of(checked.choice(*links), shortest=0), default=())
+    checked.unlike(tools, "a tool named twice", f"{state.where}.tools")
     state.done()
     history = observation.take("history", checked.integer(1, 64), default=1)
     observation.done()
@@ -231,11 +268,27 @@ def _parse(value: Any, where: str) -> Contract:
     success.done()
     top.done()
     judged = SuccessSpec(judge, topic, final_tool_m)
-    return Contract(task, robot, rate_hz, cameras, state_max_age_s, history, spec, judged)
+    return Contract(task, robot, rate_hz, cameras, state_max_age_s, history, spec, judged, tuple(tools), wrenches)
 
 
 def _robot(value: Any, where: str) -> Robot:
     return parse_robot(value, where) if isinstance(value, dict) else load_robot(checked.text(value, where))
+
+
+def _wrenches(value: Any, where: str) -> dict[str, WrenchSpec]:
+    items = sorted(checked.Section(value, where).items())
+    return {checked.name(key, where): _wrench(each, f"{where}.{key}") for key, each in items}
+
+
+def _wrench(value: Any, where: str) -> WrenchSpec:
+    section = checked.Section(value, where)
+    wrench = WrenchSpec(
+        topic=section.take("topic", checked.topic),
+        max_age_s=section.take("max_age_s", checked.number(0.0, 60.0, open_low=True)),
+        latency_s=section.take("latency_s", checked.number(0.0, 10.0), default=0.0),
+    )
+    section.done()
+    return wrench
 
 
 def _camera(value: Any, where: str) -> CameraSpec:
@@ -250,5 +303,14 @@ def _camera(value: Any, where: str) -> CameraSpec:
         latency_s=section.take("latency_s", checked.number(0.0, 10.0), default=0.0),
         message=section.take("message", checked.choice(*TYPES), default=RAW),
     )
+    if camera.message == DEPTH:
+        camera = replace(camera, depth=section.take("depth_m", _depth))
     section.done()
     return camera
+
+
+def _depth(value: Any, where: str) -> DepthRange:
+    ends = checked.list_of(checked.number(0.0, 1000.0))(value, where)
+    if len(ends) != 2 or not ends[0] < ends[1]:
+        raise LearnedArmError("not a range", where=where, got=list(ends), allowed="[near, far], near < far")
+    return DepthRange(*ends)

@@ -1,4 +1,4 @@
-"""Aligned samples -> what a policy sees: RGB images of the contract's size and joint positions in the robot's order."""
+"""Aligned samples -> what a policy sees: RGB images of the contract's size and the numbers of its state."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from learned_arm import cdr, pictures
-from learned_arm.alignment import JOINTS, AlignedTick, Sample
+from learned_arm import cdr
+from learned_arm.alignment import CAMERA, WRENCH, AlignedTick, Sample, stream_names
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
+from learned_arm.state import WRENCH_PARTS, ToolPoses
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Observation:
     Attributes:
         tick_ns: Tick in ROS time.
         images: Per camera, uint8, shape (n, height, width, 3), RGB.
-        state: Measured joint positions in rad, float32, shape (n, dof), in the robot's joint order.
+        state: Measured joint positions in rad in the robot's joint order, then what the contract adds, float32, shape
+            (n, numbers); `Contract.state_names` names them.
     """
 
     tick_ns: int
@@ -94,7 +96,11 @@ class ObservationBuilder:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self._streams = {f"{JOINTS}:{source.topic}": source for source in contract.robot.joint_states}
+        names, robot = stream_names(contract), contract.robot
+        self._streams = {names[source.topic]: source for source in robot.joint_states}
+        self._tools: ToolPoses | None = None
+        if contract.tools and robot.kinematics is not None:
+            self._tools = ToolPoses(robot.kinematics, robot.joints, contract.tools)
         self._order = JointOrder(contract.robot.joints)
         self._measured: tuple[AlignedTick, NDArray[np.float64]] | None = None
         self._decoded: dict[str, list[tuple[Sample, NDArray[np.uint8]]]] = {name: [] for name in contract.cameras}
@@ -111,10 +117,10 @@ class ObservationBuilder:
         if len(ticks) != self.contract.history:
             raise LearnedArmError("wrong length of history", got=len(ticks), allowed=self.contract.history)
         images = {
-            name: self._frames(name, [tick.samples[f"camera:{name}"] for tick in ticks])
+            name: self._frames(name, [tick.samples[f"{CAMERA}:{name}"] for tick in ticks])
             for name in self.contract.cameras
         }
-        state = np.array([self.measured(tick) for tick in ticks], np.float32)
+        state = np.array([self.state(tick) for tick in ticks], np.float32)
         return Observation(ticks[-1].tick_ns, images, state)
 
     def _frames(self, camera: str, samples: Sequence[Sample]) -> NDArray[np.uint8]:
@@ -124,12 +130,25 @@ class ObservationBuilder:
         for sample, frame in zip(samples, frames, strict=True):
             former = next((each for known_sample, each in known if known_sample is sample), None)
             if former is None:
-                pictures.decode(sample.raw, spec.size, spec.message, frame)
+                spec.picture(sample.raw, frame)
             else:
                 frame[:] = former
         frames.flags.writeable = False
         self._decoded[camera] = list(zip(samples, frames, strict=True))
         return frames
+
+    def state(self, tick: AlignedTick) -> NDArray[np.float64]:
+        """The numbers of the state at a tick, shape (numbers,).
+
+        Raises:
+            LearnedArmError: A joint state or a wrench cannot be used.
+        """
+        measured = self.measured(tick)
+        if self._tools is None and not self.contract.wrenches:
+            return measured
+        tools = [] if self._tools is None else [self._tools.at(measured[None])[0]]
+        wrenches = [_wrench(name, tick.samples[f"{WRENCH}:{name}"]) for name in self.contract.wrenches]
+        return np.concatenate([measured, *tools, *wrenches])
 
     def measured(self, tick: AlignedTick) -> NDArray[np.float64]:
         """Measured joint positions at a tick in joint order, rad, shape (dof,).
@@ -153,3 +172,11 @@ class ObservationBuilder:
         measured.flags.writeable = False
         self._measured = tick, measured
         return measured
+
+
+def _wrench(name: str, sample: Sample) -> NDArray[np.float64]:
+    wrench = cdr.read_wrench(sample.raw)
+    if not np.isfinite(wrench).all():
+        bad = [part for part, value in zip(WRENCH_PARTS, wrench, strict=True) if not np.isfinite(value)]
+        raise LearnedArmError("wrench not finite", where=f"{WRENCH}:{name}", got=bad, allowed="finite numbers")
+    return wrench

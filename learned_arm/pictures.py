@@ -1,4 +1,4 @@
-"""Image messages -> RGB: raw ones (sensor_msgs/msg/Image) and compressed ones (sensor_msgs/msg/CompressedImage).
+"""Image messages -> RGB: raw, compressed (sensor_msgs/msg/CompressedImage) and depth ones; the others are Images.
 
 What a message says of its size is checked before anything is made as large.
 """
@@ -12,13 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from learned_arm import cdr
+from learned_arm import cdr, depth
 from learned_arm.errors import LearnedArmError
 
-RAW, COMPRESSED = "raw", "compressed"
-TYPES = {RAW: "sensor_msgs/msg/Image", COMPRESSED: "sensor_msgs/msg/CompressedImage"}
+RAW, COMPRESSED, DEPTH = "raw", "compressed", "depth"
+_IMAGE = "sensor_msgs/msg/Image"
+TYPES = {RAW: _IMAGE, COMPRESSED: "sensor_msgs/msg/CompressedImage", DEPTH: _IMAGE}
 """Message type by the word that a contract has for it."""
 Pixels = NDArray[np.uint8]
+ANY_DEPTH = depth.DepthRange(0.0, 5.0)
+"""What is shown of distances where nobody says what matters."""
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 _TO_RGB = {
     "bgr8": cv2.COLOR_BGR2RGB,
@@ -38,12 +41,12 @@ def look(raw: bytes | memoryview, message: str = RAW) -> cdr.ImageView:
 
     Args:
         raw: The message's bytes.
-        message: `raw` or `compressed`.
+        message: `raw`, `compressed` or `depth`.
 
     Raises:
         LearnedArmError: It is no such message, or its picture is neither JPEG nor PNG.
     """
-    if message == RAW:
+    if message != COMPRESSED:
         return cdr.read_image(raw)
     view = cdr.read_compressed_image(raw)
     height, width = _coded_size(view)
@@ -51,24 +54,34 @@ def look(raw: bytes | memoryview, message: str = RAW) -> cdr.ImageView:
 
 
 def decode(
-    raw: bytes | memoryview, size: tuple[int, int] | None = None, message: str = RAW, out: Pixels | None = None
+    raw: bytes | memoryview,
+    size: tuple[int, int] | None = None,
+    message: str = RAW,
+    out: Pixels | None = None,
+    shown: depth.DepthRange = ANY_DEPTH,
 ) -> Pixels:
     """Decode an image message to RGB.
 
     Args:
         raw: The message's bytes.
         size: Wanted height and width; None: its own.
-        message: `raw` or `compressed`.
+        message: `raw`, `compressed` or `depth`.
         out: Where to write it, C order, of the shape below; by default into a new array.
+        shown: Which distances are told apart.
 
     Returns:
-        uint8, shape (height, width, 3). Shrinks by area, enlarges linearly.
+        uint8, shape (height, width, 3). Shrinks by area, enlarges linearly; of distances the nearest one is taken.
 
     Raises:
         LearnedArmError: Unknown encoding, or the sizes that the message states do not fit its bytes.
     """
     view = look(raw, message)
     size = (view.height, view.width) if size is None else size
+    if message == DEPTH:
+        shades = shown.shade(depth.read_metres(view, size))
+        out = np.empty((*size, 3), np.uint8) if out is None else out
+        out[:] = shades[..., None]
+        return out
     pixels, to_rgb = (_raw_pixels if message == RAW else _coded_pixels)(view)
     out = np.empty((*size, 3), np.uint8) if out is None else out
     height, width = size
@@ -84,7 +97,9 @@ def decode(
     return out
 
 
-def decode_small(raw: bytes | memoryview, message: str = RAW, largest_height: int = 144) -> Pixels:
+def decode_small(
+    raw: bytes | memoryview, message: str = RAW, shown: depth.DepthRange = ANY_DEPTH, largest_height: int = 144
+) -> Pixels:
     """Decode an image message to RGB for people to look at: as it is, or shrunk to a height.
 
     Raises:
@@ -94,7 +109,7 @@ def decode_small(raw: bytes | memoryview, message: str = RAW, largest_height: in
     height, width = view.height, view.width
     if height > largest_height:
         height, width = largest_height, max(round(view.width * largest_height / view.height), 1)
-    return decode(raw, (height, width), message)
+    return decode(raw, (height, width), message, shown=shown)
 
 
 def _raw_pixels(view: cdr.ImageView) -> tuple[Pixels, int | None]:

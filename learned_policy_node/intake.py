@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from geometry_msgs.msg import WrenchStamped
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
@@ -54,6 +55,8 @@ class Intake:
             self._listener.listen(kind, camera.topic, images, partial(self._on_stream, camera.topic))
         for source in loop.contract.robot.joint_states:
             self._listener.listen(JointState, source.topic, qos.small(), partial(self._on_stream, source.topic))
+        for wrench in loop.contract.wrenches.values():
+            self._listener.listen(WrenchStamped, wrench.topic, qos.small(), partial(self._on_stream, wrench.topic))
         self._listener.listen(JointState, "/arm/sent", qos.small(), self._on_sent)
         self._listener.start()
 

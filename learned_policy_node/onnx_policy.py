@@ -82,7 +82,7 @@ def expected_inputs(contract: Contract) -> dict[str, tuple[str, tuple[int, ...]]
         camera_input(name): ("tensor(uint8)", (contract.history, *camera.size, 3))
         for name, camera in contract.cameras.items()
     }
-    found[STATE] = ("tensor(float)", (contract.history, contract.robot.dof))
+    found[STATE] = ("tensor(float)", (contract.history, len(contract.state_names)))
     return found
 
 

@@ -47,8 +47,8 @@ class JointTensor:
 
     Attributes:
         name: Of the tensor.
-        joints: Its own order of the joints.
-        mean, std: A number a joint, in that order and in physical units.
+        joints: Its own order of the joints; that of a state may name any of `Contract.state_names`.
+        mean, std: A number each, in that order and in physical units.
         axis: Whether it has the axis before the joints: the history of a state, the horizon of labels.
     """
 

@@ -186,7 +186,7 @@ def _image(name: str, camera: str, section: checked.Section, contract: Contract)
 
 
 def _joint_tensor(name: str, role: str, section: checked.Section, contract: Contract) -> JointTensor:
-    own = contract.robot.joints
+    own = contract.state_names if role == "state" else contract.robot.joints
     joints = section.take("joints", checked.list_of(checked.choice(*own)), default=own)
     checked.unlike(joints, "duplicate joint", section.where)
     if role != "state" and len(joints) != len(own):

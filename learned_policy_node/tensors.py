@@ -35,7 +35,7 @@ class JointMap:
         self.same_units = not self._mean.any() and bool((self._std == 1).all())
 
     def encode(self, rows: Floats) -> Floats:
-        """Physical rows (B, n, dof) -> the tensor, (B, n, own) or (B, own)."""
+        """Physical rows (B, n, numbers) -> the tensor, (B, n, own) or (B, own)."""
         values = rows if self._same_order else rows[..., self._own]
         if not self.same_units:
             values = (values - self._mean) / self._std
@@ -111,7 +111,7 @@ class Feeder:
         forms = input_forms(signature, contract)
         self._images = [ImageMap(each, forms[each.name][1]) for each in signature.images]
         self._state = signature.state
-        self._joints = JointMap(self._state, contract.robot.joints) if self._state is not None else None
+        self._joints = JointMap(self._state, contract.state_names) if self._state is not None else None
 
     def feed(self, observation: Observation) -> dict[str, NDArray[Any]]:
         """Inputs of batch 1 by name."""

@@ -218,7 +218,7 @@ def _convert(job: _Job) -> _Parts | str:
 def _converted(ticks: EpisodeTicks, contract: Contract, handed_over: bool) -> _Converted:
     videos = {name: video.encode(frames, contract.rate_hz) for name, frames in ticks.images.items()}
     columns = EpisodeColumns(
-        state=ticks.measured.astype(np.float32),
+        state=ticks.state.astype(np.float32),
         action=ticks.targets.astype(np.float32),
         commanded=ticks.commanded.astype(np.float32),
         stamp_ns=ticks.ticks_ns,

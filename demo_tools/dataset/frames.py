@@ -26,7 +26,7 @@ class Frames:
         contract: What they were made for.
         manifest: What they were made from.
         images: Per camera uint8, RGB, shape (N, height, width, 3), decoded from the videos.
-        state: Measured joints, rad, float32, shape (N, dof).
+        state: Measured joints, rad, and what the contract adds, float32, shape (N, numbers).
         action: Absolute targets, rad, float32, shape (N, dof).
         commanded: Targets in force at the tick, rad, float32, shape (N, dof).
         stamp_ns: Ticks in ROS time, shape (N,).
@@ -75,10 +75,10 @@ def load_frames(dataset: Path, images: bool = True) -> Frames:
     if not np.array_equal(index, np.arange(total)) or not np.array_equal(episode_index, expected):
         got = f"{len(index)} rows"
         raise LearnedArmError("rows are not those of the manifest", where=dataset, got=got, allowed=f"{total} rows")
-    dof = contract.robot.dof
+    widths = {STATE: len(contract.state_names), ACTION: contract.robot.dof, COMMANDED: contract.robot.dof}
     for name, values in {STATE: state, ACTION: action, COMMANDED: commanded}.items():
-        if values.shape != (total, dof) or not np.isfinite(values).all():
-            allowed = f"{(total, dof)}, finite"
+        if values.shape != (total, widths[name]) or not np.isfinite(values).all():
+            allowed = f"{(total, widths[name])}, finite"
             raise LearnedArmError(
                 "column cannot be used", where=f"{dataset}: {name}", got=values.shape, allowed=allowed
             )

@@ -44,7 +44,7 @@ class EpisodeColumns:
     """One episode as it goes into the dataset: N frames.
 
     Attributes:
-        state: Measured joints, float32, shape (N, dof).
+        state: Measured joints and what the contract adds, float32, shape (N, numbers).
         action: Absolute target in force at tick + offset, float32, shape (N, dof).
         commanded: Target in force at the tick, float32, shape (N, dof).
         stamp_ns: Ticks in ROS time, int64, shape (N,).
@@ -263,7 +263,8 @@ def _tasks_table(tasks: list[str]) -> pa.Table:
 def _features(contract: Contract) -> dict[str, Any]:
     joints, rate_hz = list(contract.robot.joints), contract.rate_hz
     features: dict[str, Any] = {
-        key: {"dtype": "float32", "shape": [len(joints)], "names": joints} for key in (STATE, ACTION, COMMANDED)
+        key: {"dtype": "float32", "shape": [len(names)], "names": names}
+        for key, names in ((STATE, list(contract.state_names)), (ACTION, joints), (COMMANDED, joints))
     }
     for camera, spec in contract.cameras.items():
         height, width = spec.size

@@ -16,7 +16,7 @@ from data_recorder.bag_reader import BagReader
 from data_recorder.identity import MessagesHash
 from demo_tools.dataset.targets import TargetCollector, TargetTrack, is_still
 from learned_arm import cdr
-from learned_arm.alignment import JOINTS, AlignedTick, Aligner, Refusal, Sample, ticks_between
+from learned_arm.alignment import CAMERA, AlignedTick, Aligner, Refusal, Sample, stream_names, ticks_between
 from learned_arm.contract import Contract
 from learned_arm.episode import SENT, Episode, load_episode
 from learned_arm.errors import LearnedArmError
@@ -40,6 +40,7 @@ class EpisodeTicks:
     Attributes:
         ticks_ns: Tick in ROS time, multiples of the period, shape (N,).
         measured: Measured joints at the tick, rad, shape (N, dof).
+        state: What a policy's state is at the tick: those, and what the contract adds, shape (N, numbers).
         commanded: Target in force at the tick, rad, shape (N, dof).
         targets: Target in force at tick + offset_ticks * period, rad, shape (N, dof).
         sources: Who commanded that target, index into `SOURCE_NAMES`, shape (N,).
@@ -53,6 +54,7 @@ class EpisodeTicks:
 
     ticks_ns: NDArray[np.int64]
     measured: NDArray[np.float64]
+    state: NDArray[np.float64]
     commanded: NDArray[np.float64]
     targets: NDArray[np.float64]
     sources: NDArray[np.int64]
@@ -71,6 +73,7 @@ class EpisodeTicks:
             self,
             ticks_ns=self.ticks_ns[frames],
             measured=self.measured[frames],
+            state=self.state[frames],
             commanded=self.commanded[frames],
             targets=self.targets[frames],
             sources=self.sources[frames],
@@ -157,21 +160,20 @@ class _Sampler:
         self._aligner = Aligner(contract, _CAPACITY)
         self._builder = ObservationBuilder(seen)
         self._images = images
-        self.streams = {camera.topic: f"camera:{name}" for name, camera in contract.cameras.items()}
-        self.streams |= {source.topic: f"{JOINTS}:{source.topic}" for source in contract.robot.joint_states}
+        self.streams = stream_names(contract)
         self._raw: dict[str, dict[int, bytes]] = {stream: {} for stream in self.streams.values()}
         self.ticks: list[AlignedTick | Refusal] = []
-        self.measured: list[NDArray[np.float64]] = []
+        self.states: list[NDArray[np.float64]] = []
         self.images: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in seen.cameras}
 
     def sample(self, reader: BagReader, ticks_ns: range) -> None:
-        """Sample every tick: `ticks` gets one entry each, `measured` and `images` one for each that was not refused."""
+        """Sample every tick: `ticks` gets one entry each, `states` and `images` one for each that was not refused."""
         newest_ns = 0
         for message in reader.messages(self.streams):
             stamp_ns, stream = cdr.header_stamp_ns(message.data), self.streams[message.topic]
             newest_ns = max(newest_ns, stamp_ns)
             if self._aligner.push(message.topic, stamp_ns, message.log_time_ns, None):
-                unread = stream.startswith("camera:") and not self._images
+                unread = stream.startswith(f"{CAMERA}:") and not self._images
                 self._raw[stream][stamp_ns] = b"" if unread else message.data
             while len(self.ticks) < len(ticks_ns):
                 tick_ns = ticks_ns[len(self.ticks)]
@@ -197,11 +199,11 @@ class _Sampler:
 
     def _observe(self, tick: AlignedTick) -> AlignedTick | Refusal:
         try:
-            measured = self._builder.measured(tick)
+            state = self._builder.state(tick)
             seen = self._builder.build([tick]).images if self._images else {}
         except LearnedArmError as error:
             return Refusal(tick.tick_ns, "observation", str(error))
-        self.measured.append(measured)
+        self.states.append(state)
         for name, frames in seen.items():
             self.images[name].append(frames[0])
         return AlignedTick(tick.tick_ns, {name: replace(each, raw=None) for name, each in tick.samples.items()})
@@ -212,11 +214,13 @@ def _assemble(
 ) -> EpisodeTicks:
     """Ticks with their targets from a track, or from what was measured where there is none; `said`: who commanded."""
     ticks, period_ns, dof = sampler.ticks, contract.period_ns, contract.robot.dof
+    numbers = len(contract.state_names)
     times = np.array([tick.tick_ns for tick in ticks], dtype=np.int64)
     seen = np.array([isinstance(tick, AlignedTick) for tick in ticks], dtype=bool)
-    measured = np.zeros((len(ticks), dof))
+    state = np.zeros((len(ticks), numbers))
+    measured = state[:, :dof]
     if seen.any():
-        measured[seen] = np.stack(sampler.measured)
+        state[seen] = np.stack(sampler.states)
         if track is None:
             unnamed, never = np.zeros(seen.sum(), np.int64), np.zeros(seen.sum(), bool)
             track = TargetTrack(times[seen], measured[seen], unnamed, never, int(times[seen][-1]), 0)
@@ -255,6 +259,7 @@ def _assemble(
     return EpisodeTicks(
         ticks_ns=times[keep],
         measured=measured[keep],
+        state=state[keep],
         commanded=commanded[keep],
         targets=targets[keep],
         sources=sources[keep],

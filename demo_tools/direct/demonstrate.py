@@ -93,6 +93,7 @@ def demonstrate(
     found = EpisodeTicks(
         ticks_ns=np.array(ticks, np.int64),
         measured=np.stack(measured),
+        state=np.stack(measured),
         commanded=np.array([sent[tick_ns] for tick_ns in ticks]),
         targets=np.array([sent.get(tick_ns + offset_ns, last) for tick_ns in ticks]),
         sources=np.zeros(len(ticks), np.int64),

@@ -57,6 +57,7 @@ def examine(contract: Contract, seconds: float, *, bare: bool = False) -> list[F
         *control.check_time(snapshot),
         *streams.check_joint_states(robot, heard.joints, graph),
         *streams.check_cameras(contract, heard.cameras, graph),
+        *streams.check_wrenches(contract, heard.wrenches, graph),
         *control.check_commands(robot, graph, heard.services),
         *control.check_controllers(robot, snapshot),
         *control.check_description(robot, snapshot),

@@ -17,6 +17,7 @@ CHECKS = (
     "time.clock",
     *(f"joint_states.{each}" for each in (*_OF_STREAMS, "qos", "twice", "order", "finite", "names", "position")),
     *(f"camera.{each}" for each in (*_OF_STREAMS, "exposure", "size", "frame", "info")),
+    *(f"wrench.{each}" for each in _OF_STREAMS),
     "command.listener",
     "command.past_the_door",
     *(f"controllers.{each}" for each in ("manager", "active", "in_the_way", "hardware")),

@@ -87,6 +87,14 @@ class HeardJoints(HeardTopic):
         self.not_finite |= {name for name, at in zip(view.names, view.position, strict=True) if not np.isfinite(at)}
 
 
+class HeardWrench(HeardTopic):
+    """Forces and torques."""
+
+    def _read(self, raw: bytes) -> None:
+        if not np.isfinite(cdr.read_wrench(raw)).all():
+            raise LearnedArmError("wrench not finite", where=self.topic)
+
+
 class HeardCamera(HeardTopic):
     """Pictures.
 
@@ -96,7 +104,7 @@ class HeardCamera(HeardTopic):
         frames: frame_id with how often.
         pictures: How many of those looked at differ from each other.
         looked_at: How many were looked at whole.
-        small: The newest of them, uint8 RGB.
+        small: The newest of them, uint8 RGB; None where it shows distances, which have no exposure.
     """
 
     def __init__(self, topic: str, message: str = pictures.RAW) -> None:
@@ -121,7 +129,8 @@ class HeardCamera(HeardTopic):
         self.frames[view.frame_id] += 1
         # Looking at every picture of four cameras would be what makes them late.
         if self._count % _SAMPLED == 0:
-            self.small = pictures.decode_small(raw, self._message)
+            if self._message != pictures.DEPTH:
+                self.small = pictures.decode_small(raw, self._message)
             self.looked_at += 1
             self._digests.add(blake2b(view.data, digest_size=16).digest())
         self._count += 1

@@ -10,13 +10,14 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import WrenchStamped
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 
-from demo_tools.doctor.heard import HeardCamera, HeardJoints, HeardTopic
+from demo_tools.doctor.heard import HeardCamera, HeardJoints, HeardTopic, HeardWrench
 from learned_arm.contract import Contract
 from learned_arm.ros import messages, qos
 from learned_arm.ros.listener import Listener
@@ -36,18 +37,20 @@ class Heard:
     Attributes:
         joints: By topic.
         cameras: By topic.
+        wrenches: By topic.
         status: The newest values of `/arm_node/status`.
         services: Names of all services, those of actions among them.
     """
 
     joints: dict[str, HeardJoints]
     cameras: dict[str, HeardCamera]
+    wrenches: dict[str, HeardTopic]
     status: dict[str, str]
     services: Sequence[str]
 
 
 def listen(contract: Contract, seconds: float) -> Heard:
-    """Listen to joint states, cameras and the door.
+    """Listen to joint states, cameras, wrenches and the door.
 
     Args:
         contract: Names them.
@@ -61,7 +64,8 @@ def listen(contract: Contract, seconds: float) -> Heard:
     listener = Listener(node, "doctor")
     joints = {each.topic: HeardJoints(each.topic) for each in contract.robot.joint_states}
     cameras = {each.topic: HeardCamera(each.topic, each.message) for each in contract.cameras.values()}
-    kinds: dict[str, type] = dict.fromkeys(joints, JointState)
+    wrenches: dict[str, HeardTopic] = {each.topic: HeardWrench(each.topic) for each in contract.wrenches.values()}
+    kinds: dict[str, type] = {**dict.fromkeys(joints, JointState), **dict.fromkeys(wrenches, WrenchStamped)}
     kinds |= {each.topic: messages.image_type(each.message) for each in contract.cameras.values()}
     status: dict[str, str] = {}
     starts_ns = time.time_ns() + round(_SETTLE_S * 1e9)
@@ -75,7 +79,7 @@ def listen(contract: Contract, seconds: float) -> Heard:
         status.update(messages.status_values(message), text=message.message)
 
     try:
-        for topic, each in (*joints.items(), *cameras.items()):
+        for topic, each in (*joints.items(), *cameras.items(), *wrenches.items()):
             listener.listen(kinds[topic], topic, _EARS, partial(take, each))
         node.create_subscription(DiagnosticStatus, "/arm_node/status", see, qos.small())
         listener.start()
@@ -83,7 +87,7 @@ def listen(contract: Contract, seconds: float) -> Heard:
         while time.monotonic() < until_s:
             executor.spin_once(timeout_sec=_SPIN_S)
         services = [name for name, _ in node.get_service_names_and_types()]
-        return Heard(joints, cameras, status, services)
+        return Heard(joints, cameras, wrenches, status, services)
     finally:
         listener.close()
         executor.shutdown()

@@ -13,7 +13,8 @@ from learned_arm.contract import CameraSpec, Contract
 from learned_arm.pictures import TYPES
 from learned_arm.robot import JointStateSource, Robot
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
+JOINT_STATE, WRENCH = "sensor_msgs/msg/JointState", "geometry_msgs/msg/WrenchStamped"
+_DRIVERS = {"joint_states": "the driver", "camera": "the camera's driver", "wrench": "the sensor's driver"}
 SIMULATION = "/sim_arm_node"
 _NOBODY: dict[str, list[Any]] = {"publishers": []}
 # A stream that is asked for N messages a second may come with a little less: drivers round their periods.
@@ -48,6 +49,16 @@ def check_cameras(contract: Contract, heard: Mapping[str, HeardCamera], graph: M
     return found
 
 
+def check_wrenches(contract: Contract, heard: Mapping[str, HeardTopic], graph: Mapping[str, Any]) -> list[Finding]:
+    """Every force-torque sensor of the contract."""
+    found: list[Finding] = []
+    for wrench in contract.wrenches.values():
+        forces = heard[wrench.topic]
+        found += check_stream("wrench", wrench.topic, WRENCH, forces, graph, wrench.max_age_s)
+        found += _tick_rate("wrench", contract, wrench.topic, forces, "set the sensor's (its controller's) update rate")
+    return found
+
+
 def check_stream(
     kind: str, topic: str, wanted_type: str, heard: HeardTopic, graph: Mapping[str, Any], max_age_s: float
 ) -> Iterator[Finding]:
@@ -55,8 +66,7 @@ def check_stream(
     endpoints = graph["topics"].get(topic, {"publishers": [], "types": []})
     publishers = [each["node"] for each in endpoints["publishers"]]
     if not publishers:
-        start = "start the driver" if kind == "joint_states" else "start the camera's driver"
-        todo = f"{start}, look at its topics and remappings (ros2 topic list), and check ROS_DOMAIN_ID"
+        todo = f"start {_DRIVERS[kind]}, look at its topics and remappings (ros2 topic list), and check ROS_DOMAIN_ID"
         yield Finding(f"{kind}.topic", "fail", topic, "nobody publishes it", todo)
         return
     types = sorted({each["type"] for each in endpoints["publishers"]})
@@ -176,16 +186,21 @@ def _positions(robot: Robot, named: Mapping[str, float]) -> Iterator[Finding]:
         yield fine("joint_states.position", robot.name, "every joint is inside our limits")
 
 
-def _camera(
-    contract: Contract, name: str, camera: CameraSpec, heard: HeardCamera, graph: Mapping[str, Any]
-) -> Iterator[Finding]:
+def _tick_rate(kind: str, contract: Contract, where: str, heard: HeardTopic, todo: str) -> Iterator[Finding]:
+    """Whether there is something new at every tick of the contract."""
     rate_hz = heard.statistics.mean_rate_hz
     seen = f"{rate_hz:.1f} Hz, a tick is {1 / contract.rate_hz:.3g} s ({contract.rate_hz} Hz)"
     if rate_hz and rate_hz < _ENOUGH * contract.rate_hz:
-        todo = "set the camera's frame rate; less light lengthens exposure; USB 2 and shared hubs halve rates"
-        yield Finding("camera.rate", "fail", name, seen, todo)
+        yield Finding(f"{kind}.rate", "fail", where, seen, todo)
     elif rate_hz:
-        yield fine("camera.rate", name, seen)
+        yield fine(f"{kind}.rate", where, seen)
+
+
+def _camera(
+    contract: Contract, name: str, camera: CameraSpec, heard: HeardCamera, graph: Mapping[str, Any]
+) -> Iterator[Finding]:
+    todo = "set the camera's frame rate; less light lengthens exposure; USB 2 and shared hubs halve rates"
+    yield from _tick_rate("camera", contract, name, heard, todo)
     # A picture that is drawn has no noise: of a world at rest it is the same again.
     drawn = any(each["node"] == SIMULATION for each in graph["topics"].get(camera.topic, _NOBODY)["publishers"])
     if heard.looked_at > 1 and heard.pictures == 1 and not drawn:

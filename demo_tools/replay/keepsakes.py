@@ -17,7 +17,6 @@ from learned_arm import cdr
 from learned_arm.contract import Contract
 from learned_arm.durable import write_whole
 from learned_arm.errors import LearnedArmError
-from learned_arm.pictures import decode_small
 
 TRACES_NAME, FRAMES_NAME = "replay_traces.npz", "replay_frames.npz"
 _FRAME_NS = 100_000_000
@@ -117,7 +116,7 @@ class FrameKeeper:
             _save(folder / FRAMES_NAME, values)
 
     def _decoded(self, camera: str, raw: bytes) -> NDArray[np.uint8]:
-        picture, kept = decode_small(raw, self._cameras[camera].message), self._kept[camera]
+        picture, kept = self._cameras[camera].small(raw), self._kept[camera]
         if kept and picture.shape != kept[0][1].shape:
             raise LearnedArmError("size changed", where=camera, got=picture.shape, allowed=kept[0][1].shape)
         return picture

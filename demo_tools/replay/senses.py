@@ -63,8 +63,8 @@ class Senses:
         self._node, self._period_ns, self._lock_step = node, contract.period_ns, lock_step
         self._guard, self._told = guard, told
         self.newest_tick_ns = 0
-        # Joints only: images would cost time here and change nothing.
-        blind = replace(contract, cameras={})
+        # Joints only: images would cost time here, and nothing else is asked for.
+        blind = replace(contract, cameras={}, tools=(), wrenches={})
         self._aligner, self._builder = Aligner(blind), ObservationBuilder(blind)
         self._sent_order = JointOrder(contract.robot.joints)
         for source in contract.robot.joint_states:

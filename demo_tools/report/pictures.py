@@ -17,7 +17,6 @@ from demo_tools.replay.keepsakes import Frames
 from learned_arm import cdr
 from learned_arm.contract import Contract
 from learned_arm.errors import LearnedArmError
-from learned_arm.pictures import decode_small
 
 FILM_RATE_HZ = 10.0
 FILM_SPEED = 2.0
@@ -45,7 +44,7 @@ def read_stills(folder: Path, contract: Contract) -> dict[str, list[str]]:
     for message in reader.messages(topics):
         if seen[message.topic] in wanted[message.topic]:
             camera = topics[message.topic]
-            stills[camera].append(data_uri(decode_small(message.data, contract.cameras[camera].message)))
+            stills[camera].append(data_uri(contract.cameras[camera].small(message.data)))
         seen[message.topic] += 1
     return stills
 
@@ -97,7 +96,7 @@ def read_frames(folder: Path, contract: Contract) -> list[Frames]:
         LearnedArmError: The bag is broken, or a camera has no picture in it.
     """
     reader = BagReader(folder)
-    topics = {camera.topic: camera.message for camera in contract.cameras.values()}
+    topics = {camera.topic: camera for camera in contract.cameras.values()}
     stamps: dict[str, list[int]] = {topic: [] for topic in topics}
     pictures: dict[str, list[NDArray[np.uint8]]] = {topic: [] for topic in topics}
     least_ns = round(0.5e9 / FILM_RATE_HZ)
@@ -108,7 +107,7 @@ def read_frames(folder: Path, contract: Contract) -> list[Frames]:
         if known and stamp_ns < known[-1] + least_ns:
             continue
         known.append(stamp_ns)
-        pictures[message.topic].append(decode_small(message.data, topics[message.topic]))
+        pictures[message.topic].append(topics[message.topic].small(message.data))
     empty = [topic for topic in topics if not stamps[topic]]
     if empty:
         raise LearnedArmError("no picture in the bag", where=folder, got=empty)

@@ -64,4 +64,4 @@ def predict(policy_file: Path, episode: Path) -> Predictions:
 def _observation(ticks: EpisodeTicks, index: int, before: int) -> Observation:
     span = slice(index - before, index + 1)
     images = {name: frames[span] for name, frames in ticks.images.items()}
-    return Observation(int(ticks.ticks_ns[index]), images, ticks.measured[span].astype(np.float32))
+    return Observation(int(ticks.ticks_ns[index]), images, ticks.state[span].astype(np.float32))

@@ -13,6 +13,9 @@ from demo_tools.simulation.mj import mujoco
 from demo_tools.simulation.posed_arm import PosedArm
 from demo_tools.simulation.things import Sight
 from learned_arm.errors import LearnedArmError
+from learned_arm.pictures import DEPTH
+
+_FARTHEST_MM = 65_535
 
 
 class CameraRig:
@@ -30,6 +33,7 @@ class CameraRig:
         self._data = mujoco.MjData(arm.model)
         self._renderers: dict[tuple[int, int], Any] = {}
         self._sizes = {name: camera.size for name, camera in arm.contract.cameras.items()}
+        self._depth = {name for name, camera in arm.contract.cameras.items() if camera.message == DEPTH}
         for size in sorted(set(self._sizes.values())):
             self._renderers[size] = self._renderer(*size)
 
@@ -45,8 +49,8 @@ class CameraRig:
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         return renderer
 
-    def draw(self, name: str, sight: Sight) -> NDArray[np.uint8]:
-        """The image of a camera, uint8 RGB of shape (height, width, 3).
+    def draw(self, name: str, sight: Sight) -> NDArray[Any]:
+        """The image of a camera, uint8 RGB of shape (height, width, 3); of a depth camera uint16 mm, (height, width).
 
         Args:
             name: Camera of the contract.
@@ -62,7 +66,13 @@ class CameraRig:
         mujoco.mj_camlight(self._model, self._data)
         renderer = self._renderers[self._sizes[name]]
         renderer.update_scene(self._data, camera=name)
-        return renderer.render()
+        if name not in self._depth:
+            return renderer.render()
+        renderer.enable_depth_rendering()
+        try:
+            return np.clip(np.rint(1e3 * renderer.render()), 0, _FARTHEST_MM).astype(np.uint16)
+        finally:
+            renderer.disable_depth_rendering()
 
     def close(self) -> None:
         """Free the OpenGL contexts, on the thread that made them."""

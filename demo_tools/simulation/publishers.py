@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, WrenchStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
@@ -18,8 +18,9 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 
 from demo_tools.simulation.mj import Model
 from demo_tools.simulation.things import CubePose
+from demo_tools.simulation.wrists import Wrists
 from learned_arm.contract import CameraSpec, Contract
-from learned_arm.pictures import COMPRESSED
+from learned_arm.pictures import COMPRESSED, DEPTH
 from learned_arm.robot import JointStateSource, Robot
 from learned_arm.ros import messages, qos
 
@@ -37,6 +38,8 @@ class CameraPublisher:
         self._image: Any = (
             CompressedImage(format="rgb8; jpeg compressed bgr8")
             if self._compressed
+            else Image(height=height, width=width, encoding="16UC1", step=2 * width)
+            if spec.message == DEPTH
             else Image(height=height, width=width, encoding="rgb8", step=3 * width)
         )
         self._image.header.frame_id = frame
@@ -51,8 +54,8 @@ class CameraPublisher:
         self._images = node.create_publisher(messages.image_type(spec.message), spec.topic, qos.images_out())
         self._infos = node.create_publisher(CameraInfo, spec.info_topic, qos.images_out())
 
-    def publish(self, stamp: Time, pixels: NDArray[np.uint8]) -> None:
-        """Publish an image, uint8 RGB of shape (height, width, 3)."""
+    def publish(self, stamp: Time, pixels: NDArray[Any]) -> None:
+        """Publish an image as `CameraRig.draw` gives it."""
         self._info.header.stamp = self._image.header.stamp = stamp
         self._image.data = array("B", _jpeg(pixels) if self._compressed else pixels.tobytes())
         self._infos.publish(self._info)
@@ -114,6 +117,11 @@ class ArmPublishers:
         self._joint_states = [
             _Joints(node, source, contract.robot.joints, places) for source, places in joints_by_topic(contract.robot)
         ]
+        self._wrists = Wrists(contract)
+        self._wrenches = [
+            (WrenchStamped(), node.create_publisher(WrenchStamped, wrench.topic, qos.small()))
+            for wrench in contract.wrenches.values()
+        ]
         self._clock = node.create_publisher(Clock, "/clock", qos.small())
         self._success = node.create_publisher(Bool, contract.success.topic or "/task/success", qos.small())
         self._objects = node.create_publisher(PoseStamped, "/task/objects", qos.small())
@@ -124,7 +132,12 @@ class ArmPublishers:
         self._description.publish(String(data=description))
 
     def joint_state(self, stamp: Time, position_rad: NDArray[np.float64], velocity_rad_s: NDArray[np.float64]) -> None:
-        """Publish measured joints, given in the robot's order."""
+        """Publish measured joints, given in the robot's order, and what wrists feel."""
+        for (message, out), values in zip(self._wrenches, self._wrists.felt(position_rad).tolist(), strict=True):
+            message.header.stamp = stamp
+            force, torque = message.wrench.force, message.wrench.torque
+            force.x, force.y, force.z, torque.x, torque.y, torque.z = values
+            out.publish(message)
         for each in self._joint_states:
             each.publish(stamp, position_rad, velocity_rad_s)
 

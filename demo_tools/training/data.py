@@ -46,7 +46,7 @@ def build_chunks(frames: Frames, episodes: list[int]) -> Chunks:
         LearnedArmError: No episode has enough frames.
     """
     contract = frames.contract
-    codec, horizon = ActionCodec(contract), contract.action.horizon
+    codec, horizon, dof = ActionCodec(contract), contract.action.horizon, contract.robot.dof
     still = _STILL_RAD * contract.robot.per_rad
     starts: list[int] = []
     labels: list[NDArray[np.float32]] = []
@@ -61,7 +61,8 @@ def build_chunks(frames: Frames, episodes: list[int]) -> Chunks:
         counts = np.concatenate([np.ones(len(targets)), np.full(horizon, float(held))]).astype(np.float32)
         for at in range(contract.history - 1, len(targets)):
             frame = first + at
-            reference = Reference(frames.state[frame].astype(np.float64), frames.commanded[frame].astype(np.float64))
+            measured, commanded = frames.state[frame, :dof], frames.commanded[frame]
+            reference = Reference(measured.astype(np.float64), commanded.astype(np.float64))
             labels.append(codec.encode(padded[at : at + horizon], reference))
             same = np.logical_and.accumulate(sources[at : at + horizon] == sources[at])
             weights.append(counts[at : at + horizon] * same)
@@ -96,7 +97,7 @@ def observations(frames: Frames, at: NDArray[np.int64]) -> tuple[dict[str, NDArr
         at: Frames, shape (B,), each with its history inside its episode.
 
     Returns:
-        Per camera uint8 (B, history, height, width, 3), and the state, float32 (B, history, dof), oldest first.
+        Per camera uint8 (B, history, height, width, 3), and the state, float32 (B, history, numbers), oldest first.
     """
     history = frames.contract.history
     rows = at[:, None] + np.arange(1 - history, 1)

@@ -15,6 +15,7 @@ from demo_tools.dataset.frames import Frames
 from demo_tools.training.data import Chunks, observations
 from demo_tools.training.model import PolicyNetwork
 from demo_tools.training.recipe import Recipe
+from learned_arm.pictures import DEPTH
 
 _MOST_VALIDATED = 128
 
@@ -51,7 +52,7 @@ class Inputs:
 
     Attributes:
         images: A camera each, float in [0, 1], shape (B * history, 3, height, width).
-        state: rad, shape (B, history, dof).
+        state: Physical units, shape (B, history, numbers).
         wanted: Normalised labels, shape (B, horizon, dof).
         weight: 1 where a label counts, shape (B, horizon, 1).
     """
@@ -106,17 +107,20 @@ def make_inputs(
     images, state = observations(frames, chunks.frame[rows])
     contract, augmentation, groups = frames.contract, recipe.augmentation, len(rows) // together
     prepared: list[Tensor] = []
-    for each in images.values():
+    for name, each in images.items():
         if rng is not None:
             grouped = each.reshape(groups, -1, *each.shape[2:])
             each = augmentation.shifted(grouped, rng).reshape(each.shape)
         flat = torch.from_numpy(each).flatten(0, 1).permute(0, 3, 1, 2).float().div_(255.0)
-        if rng is not None and augmentation.brightness > 0:
+        # A brighter distance would be another one.
+        if rng is not None and augmentation.brightness > 0 and contract.cameras[name].message != DEPTH:
             gains = np.repeat(augmentation.gains(groups, rng), together * contract.history)
             flat = flat.mul_(torch.from_numpy(gains).reshape(-1, 1, 1, 1)).clamp_(0.0, 1.0)
         prepared.append(flat)
     if rng is not None and recipe.state_noise_rad > 0:
-        state = (state + rng.normal(0.0, recipe.state_noise_rad, state.shape)).astype(np.float32)
+        joints = state[..., : contract.robot.dof]
+        noisy = (joints + rng.normal(0.0, recipe.state_noise_rad, joints.shape)).astype(np.float32)
+        state = np.concatenate([noisy, state[..., contract.robot.dof :]], axis=-1)
     wanted = (torch.from_numpy(chunks.labels[rows]) - network.label_mean) / network.label_std
     weight = torch.from_numpy(chunks.weight[rows])[..., None]
     return Inputs(prepared, torch.from_numpy(state), wanted, weight)

@@ -29,6 +29,7 @@ class Shape:
         history: Observations in a row, oldest first.
         dof: Joints.
         horizon: Labels in a chunk.
+        numbers: Of the state.
         memory: Numbers carried from tick to tick; 0 for a network without.
     """
 
@@ -36,6 +37,7 @@ class Shape:
     history: int
     dof: int
     horizon: int
+    numbers: int
     memory: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +84,8 @@ class CameraEncoder(nn.Sequential):
 class PolicyNetwork(nn.Module):
     """Images and state -> labels in the contract's representation, physical units in and out.
 
-    Normalisation lies inside: the buffers `state_mean`, `state_std` (dof,), `label_mean`, `label_std` (horizon, dof).
+    Normalisation lies inside: the buffers `state_mean`, `state_std` (numbers,), `label_mean` and `label_std` (horizon,
+    dof).
 
     Args:
         shape: What it takes and gives.
@@ -97,7 +100,7 @@ class PolicyNetwork(nn.Module):
     def __init__(self, shape: Shape, normalisation: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
         self.shape = shape
-        sizes = {"state": (shape.dof,), "label": (shape.horizon, shape.dof)}
+        sizes = {"state": (shape.numbers,), "label": (shape.horizon, shape.dof)}
         for name, size in sizes.items():
             for statistic, default in (("mean", torch.zeros(size)), ("std", torch.ones(size))):
                 key = f"{name}_{statistic}"
@@ -105,7 +108,7 @@ class PolicyNetwork(nn.Module):
                 self.register_buffer(key, given.float().reshape(size))
         self.encoders = nn.ModuleList([CameraEncoder(size) for size in shape.cameras.values()])
         points = len(shape.cameras) * 2 * _CHANNELS[-1]
-        self.seen_width = shape.history * (points + shape.dof)
+        self.seen_width = shape.history * (points + shape.numbers)
         width = self.seen_width + shape.memory
         layers: list[nn.Module] = []
         for _ in range(_LAYERS):
@@ -125,7 +128,7 @@ class PolicyNetwork(nn.Module):
 
         Args:
             images: A camera each, float in [0, 1], shape (B * history, 3, height, width).
-            state: rad, shape (B, history, dof).
+            state: Physical units, shape (B, history, numbers).
         """
         labels = self.head(self.seen(images, state))
         return labels.reshape(state.shape[0], self.shape.horizon, self.shape.dof)
@@ -138,8 +141,8 @@ class PolicyNetwork(nn.Module):
         """Labels in physical units, shape (B, horizon, dof).
 
         Args:
-            inputs: A camera each, uint8, shape (B, history, height, width, 3), RGB; then the state, float32, rad, shape
-                (B, history, dof).
+            inputs: A camera each, uint8, shape (B, history, height, width, 3), RGB; then the state, float32, shape
+                (B, history, numbers).
         """
         *images, state = inputs
         return self.normalised(self.prepared(images), state) * self.label_std + self.label_mean

@@ -74,7 +74,7 @@ class RecurrentNetwork(PolicyNetwork):
 
         Args:
             images: A camera each, float in [0, 1], shape (S * T * history, 3, height, width).
-            state: rad, shape (S, T, history, dof).
+            state: Physical units, shape (S, T, history, numbers).
             memory: At the first of the ticks, shape (1, S, memory).
         """
         several, ticks = state.shape[0], state.shape[1]

@@ -32,7 +32,7 @@ from learned_arm.command_spec import (
     TrajectorySettings,
     VelocitySettings,
 )
-from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, load_contract
+from learned_arm.contract import JUDGES, REPRESENTATIONS, SOURCES, Contract, load_contract
 from learned_arm.driver import Driver, Launched, MoveIt
 from learned_arm.episode import EPISODE_VERSION, Episode, InitialState, Stream
 from learned_arm.lineage import Statement
@@ -301,7 +301,9 @@ def test_teleoperation_file() -> None:
 
 def test_contract_file() -> None:
     page = section("### Contract file")
-    canonical = load_contract("insert_peg").canonical()
+    content = load_contract("insert_peg").canonical()
+    content["observation"]["wrenches"] = {"wrist": {"topic": "/wrist/wrench", "max_age_s": 0.1}}
+    canonical = Contract.from_canonical(content).canonical()
     nested = ("observation", "action", "success")
     expected = [key for key in canonical if key not in nested]
     expected += [f"{key}.{inner}" for key in nested for inner in canonical[key]]

@@ -59,6 +59,23 @@ BAD: dict[str, tuple[tuple[str, ...], Any, tuple[str, ...]]] = {
         "some",
         ("state.joints: unknown value", "some", "all"),
     ),
+    "tool of another robot": (
+        ("observation", "state", "tools"),
+        ["tail"],
+        ("state.tools[0]: unknown value", "tail", "tool0"),
+    ),
+    "a tool twice": (("observation", "state", "tools"), ["tool0", "tool0"], ("a tool named twice", "tool0")),
+    "wrench without an age": (
+        ("observation", "wrenches"),
+        {"wrist": {"topic": "/wrist/wrench"}},
+        ("wrenches.wrist: missing key 'max_age_s'",),
+    ),
+    "wrench on a camera's topic": (
+        ("observation", "wrenches"),
+        {"wrist": {"topic": "/front/image_raw", "max_age_s": 0.1}},
+        ("two streams on one topic", "/front/image_raw"),
+    ),
+    "depth without a range": ((*FRONT, "message"), "depth", ("front: missing key 'depth_m'",)),
     "no history": (("observation", "history"), 0, ("observation.history: not an integer in range", "got 0")),
     "unknown representation": (
         ("action", "representation"),
@@ -129,6 +146,9 @@ OTHER = [
     ((*FRONT, "max_age_s"), 0.1000001),
     ((*FRONT, "latency_s"), 1e-9),
     (("observation", "state", "max_age_s"), 0.06),
+    (("observation", "state", "tools"), ["tool0"]),
+    (("observation", "wrenches"), {"wrist": {"topic": "/wrist/wrench", "max_age_s": 0.1}}),
+    (FRONT, {**SHIPPED["observation"]["cameras"]["front"], "message": "depth", "depth_m": [0.1, 1.0]}),
     (("observation", "history"), 2),
     (("action", "source"), "requested"),
     (("action", "representation"), "delta"),

@@ -47,7 +47,7 @@ def test_it_is_brought_to_the_size_as_a_raw_one_is(size: tuple[int, int]) -> Non
     out = np.zeros((2, *size, 3), np.uint8)
     decode(message(PNG), size, COMPRESSED, out[1])
     assert np.abs(out[1].astype(int) - wanted).max() <= 1 and not out[0].any()
-    assert decode_small(message(PNG), COMPRESSED, 20).shape == (20, 30, 3)
+    assert decode_small(message(PNG), COMPRESSED, largest_height=20).shape == (20, 30, 3)
 
 
 def test_a_grey_or_deep_picture_becomes_rgb() -> None:

@@ -15,6 +15,9 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
 from benchmarks.policy_model import write_policy
+from demo_tools.dataset.build import build_dataset
+from demo_tools.dataset.frames import load_frames
+from demo_tools.dataset.gate import Gate
 from demo_tools.flow import lead
 from demo_tools.flow.operator import Operator
 from demo_tools.flow.stack import NODES
@@ -22,9 +25,11 @@ from demo_tools.simulation.posed_arm import sample_reach
 from learned_arm.contract import Contract
 from learned_arm.durable import write_json
 from learned_arm.episode import load_episode
+from learned_arm.robot import load_robot
 from learned_arm.ros import messages
+from learned_arm.state import ToolPoses
 from test.kinds import reaching
-from test.patience import patient
+from test.patience import MAX_AGE_S, patient
 
 pytestmark = [pytest.mark.ros, pytest.mark.limit_s(300)]
 TELEOP = "/teleop_node"
@@ -35,10 +40,42 @@ ALWAYS = "aloha"
 
 
 def task_for(name: str) -> Contract:
-    """The task of reaching, for a robot on a busy machine; one camera comes compressed, as it does over a network."""
+    """The task of reaching, for a robot on a busy machine, with everything that a policy may see.
+
+    One camera comes compressed, as it does over a network, one measures depth; the policy sees where the tools are, and
+    what each wrist feels.
+    """
+    robot = load_robot(name)
+    assert robot.kinematics is not None
     content = patient(reaching(name))
-    content["observation"]["cameras"]["wrist"] |= {"topic": "/wrist/image_raw/compressed", "message": "compressed"}
+    seen = content["observation"]
+    seen["cameras"]["wrist"] |= {"topic": "/wrist/image_raw/compressed", "message": "compressed"}
+    depth = {"topic": "/depth/image_rect_raw", "message": "depth", "depth_m": [0.1, 3.0]}
+    seen["cameras"]["depth"] = seen["cameras"]["front"] | depth
+    seen["state"]["tools"] = list(robot.kinematics.tips)
+    seen["wrenches"] = {
+        f"wrist_{number}": {"topic": f"/wrist_{number}/wrench", "max_age_s": MAX_AGE_S}
+        for number, _ in enumerate(robot.kinematics.tips)
+    }
     return Contract.from_canonical(content)
+
+
+def require_all_is_learned(folder: Path, contract: Contract, dataset: Path) -> None:
+    """What a trainer reads is what the robot's kinematics, its wrists and its depth camera said."""
+    kinematics, dof = contract.robot.kinematics, contract.robot.dof
+    assert kinematics is not None
+    build_dataset([folder], contract, dataset, validation_share=0.0, gate=Gate(allow_unreplayed=True))
+    frames = load_frames(dataset)
+    assert frames.state.shape == (len(frames), len(contract.state_names))
+    tools = ToolPoses(kinematics, contract.robot.joints, contract.tools)
+    expected = tools.at(frames.state[:, :dof].astype(np.float64))
+    poses, wrenches = frames.state[:, dof : dof + expected.shape[1]], frames.state[:, dof + expected.shape[1] :]
+    np.testing.assert_allclose(poses, expected, atol=1e-5)
+    assert np.ptp(poses, axis=0).max() > 0.02
+    forces = wrenches.reshape(len(frames), -1, 6)[:, :, :3]
+    np.testing.assert_allclose(np.linalg.norm(forces, axis=2), 5.0, rtol=1e-4)
+    depth = frames.images["depth"].astype(int)
+    assert depth.std() > 5 and np.abs(depth - depth.mean(axis=3, keepdims=True)).max() < 40
 
 
 class LeaderArm:
@@ -132,3 +169,4 @@ def test_an_arm_is_examined_taught_replayed_and_moved_by_a_policy(name: str, spa
         operator.wait(lambda: len(sent) > 1 and np.ptp(np.array(sent), axis=0).max() > 1e-3, 20.0, "a motion")
         assert operator.statuses[lead.ARM]["holder"] == "policy", operator.statuses[lead.ARM]
         operator.switch(lead.POLICY, "engage", False)
+        require_all_is_learned(folder, contract, tmp_path / "dataset")

@@ -46,6 +46,7 @@ def motion(contract: Contract) -> EpisodeTicks:
     return EpisodeTicks(
         ticks_ns=np.arange(COUNT) * contract.period_ns,
         measured=path[:-1],
+        state=path[:-1],
         commanded=path[:-1],
         targets=path[1:],
         sources=np.zeros(COUNT, np.int64),

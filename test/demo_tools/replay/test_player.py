@@ -64,7 +64,9 @@ def test_what_was_sent_comes_as_often_as_it_was_sent_and_its_end_is_held() -> No
     ticks_ns = np.arange(COUNT) * period_ns + 1_000 * period_ns
     stamps_ns = np.arange(ticks_ns[0], ticks_ns[-1] + 1, control_ns)
     sent = Timeline(stamps_ns, np.outer(np.arange(len(stamps_ns)), np.ones(contract.robot.dof)))
-    ticks = EpisodeTicks(ticks_ns, measured, commanded, targets, np.zeros(COUNT, np.int64), {}, {}, {}, "", sent)
+    ticks = EpisodeTicks(
+        ticks_ns, measured, measured, commanded, targets, np.zeros(COUNT, np.int64), {}, {}, {}, "", sent
+    )
     player, later_ns = SentPlayer(contract, ticks), 7 * period_ns
     assert len(player) == COUNT
     for index in (0, 5, COUNT - 2):
