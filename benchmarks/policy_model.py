@@ -32,6 +32,7 @@ def write_policy(
     seed: int = 0,
     made_from: Mapping[str, str] | None = None,
     largest_label_rad: float = _OUTPUT_SCALE,
+    about: NDArray[np.float32] | None = None,
 ) -> None:
     """Write a complete policy file for a contract: four strided convolutions a camera, then two dense layers.
 
@@ -41,6 +42,7 @@ def write_policy(
         seed: Of the weights.
         made_from: Hashes that its lineage names, such as that of a dataset.
         largest_label_rad: Bound of its labels.
+        about: What they lie about, shape (numbers of a label,); zero by default.
     """
     rng = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
@@ -58,7 +60,8 @@ def write_policy(
         nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    size = contract.action.horizon * contract.robot.dof
+    width_of_label = len(contract.label_names)
+    size = contract.action.horizon * width_of_label
     features = []
     for name, camera in contract.cameras.items():
         height, width = camera.size
@@ -82,8 +85,10 @@ def write_policy(
     x = add("Gemm", [x, normal("head.weight", size, HIDDEN)], "head", transB=1)
     x = add("Tanh", [x], "head.tanh")
     x = add("Mul", [x, constant("head.scale", np.array(largest_label_rad, np.float32))], "head.rad")
-    shape = constant("action.shape", np.array([-1, contract.action.horizon, contract.robot.dof]))
-    add("Reshape", [x, shape], ACTION)
+    shape = constant("action.shape", np.array([-1, contract.action.horizon, width_of_label]))
+    x = add("Reshape", [x, shape], "head.labels")
+    centre = np.zeros(width_of_label, np.float32) if about is None else about
+    add("Add", [x, constant("action.about", centre)], ACTION)
 
     inputs = expected_inputs(contract)
     kinds = {"tensor(uint8)": TensorProto.UINT8, "tensor(float)": TensorProto.FLOAT}
@@ -91,11 +96,7 @@ def write_policy(
         nodes,
         "benchmark",
         [helper.make_tensor_value_info(name, kinds[kind], ["batch", *tail]) for name, (kind, tail) in inputs.items()],
-        [
-            helper.make_tensor_value_info(
-                ACTION, TensorProto.FLOAT, ["batch", contract.action.horizon, contract.robot.dof]
-            )
-        ],
+        [helper.make_tensor_value_info(ACTION, TensorProto.FLOAT, ["batch", contract.action.horizon, width_of_label])],
         weights,
     )
     save_policy(path, contract, graph, _observation(contract, rng), made_from, {"seed": seed})

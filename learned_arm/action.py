@@ -9,9 +9,12 @@ measured joints and `c` the command in force at the tick, and dt one period:
 | delta           | targets[k] - targets[k-1], targets[-1]=c |
 | velocity        | delta / dt                               |
 | chunk_relative  | targets[k] - m                           |
+| tool_pose       | where the tools are at targets[k]        |
+| tool_relative   | the same, seen from where they are at m  |
 
 Deltas are taken against the previous *command*: against the measured state the motion shrinks by the servo's lag.
-Groups that the contract keeps absolute are written as targets[k] in every representation.
+Groups that the contract keeps absolute are written as targets[k] in every representation; how poses of tools are, and
+the joints that move none, says `tool_labels`.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ class ActionCodec:
     def __init__(self, contract: Contract) -> None:
         robot = contract.robot
         self.contract = contract
-        self.dof = robot.dof
+        self.dof, self.width = robot.dof, len(contract.label_names)
+        self._tools = contract.tool_labels
         self.representation = contract.action.representation
         self._absolute = np.zeros(robot.dof, dtype=bool)
         for group in contract.action.absolute_groups:
@@ -50,9 +54,11 @@ class ActionCodec:
         self._times_ns = np.empty(0, np.int64)
 
     def encode(self, targets: NDArray[np.float64], reference: Reference) -> NDArray[np.float32]:
-        """Targets of shape (K, dof) in rad -> labels, float32, (K, dof)."""
-        targets = self._checked(targets)
+        """Targets of shape (K, dof) in rad -> labels, float32, (K, width)."""
+        targets = self._checked(targets, self.dof)
         self._check_reference(reference)
+        if self._tools is not None:
+            return self._tools.encode(targets, reference.measured).astype(np.float32)
         if self.representation == "absolute":
             labels = targets
         elif self.representation == "chunk_relative":
@@ -64,11 +70,13 @@ class ActionCodec:
         return np.where(self._absolute, targets, labels).astype(np.float32)
 
     def decode(self, labels: NDArray[np.float32], reference: Reference) -> NDArray[np.float64]:
-        """Labels of shape (K, dof) -> targets in rad, (K, dof)."""
-        values = self._checked(labels)
+        """Labels of shape (K, width) -> targets in rad, (K, dof)."""
+        values = self._checked(labels, self.width)
         if self.representation == "absolute":
             return values
         self._check_reference(reference)
+        if self._tools is not None:
+            return self._tools.decode(values, reference.measured, reference.commanded)
         if self.representation == "chunk_relative":
             targets = values + reference.measured
         else:
@@ -78,7 +86,7 @@ class ActionCodec:
 
     def timeline(self, tick_ns: int, labels: NDArray[np.float32], reference: Reference) -> Timeline:
         """Labels of a tick -> targets, each stamped with the time at which it is in force."""
-        # Sums of finite float32 numbers are finite in float64: nothing is left to check.
+        # Sums of finite float32 numbers are finite in float64, as joints within limits are: nothing is left to check.
         targets = self.decode(labels, reference)
         return sound(self.times_ns(tick_ns, len(targets)), targets)
 
@@ -95,9 +103,10 @@ class ActionCodec:
                 allowed = f"{self.dof} finite numbers"
                 raise LearnedArmError("unusable reference of a chunk", where=name, got=values, allowed=allowed)
 
-    def _checked(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        if values.ndim != 2 or values.shape[1] != self.dof:
-            raise LearnedArmError("wrong shape of a chunk", got=values.shape, allowed=f"(steps, {self.dof})")
+    @staticmethod
+    def _checked(values: NDArray[np.floating], width: int) -> NDArray[np.float64]:
+        if values.ndim != 2 or values.shape[1] != width:
+            raise LearnedArmError("wrong shape of a chunk", got=values.shape, allowed=f"(steps, {width})")
         if not np.isfinite(values).all():
             raise LearnedArmError("chunk not finite", got="NaN or infinity", allowed="finite numbers")
         return np.asarray(values, dtype=np.float64)

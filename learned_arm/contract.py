@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +15,13 @@ from learned_arm.errors import LearnedArmError
 from learned_arm.pictures import DEPTH, RAW, TYPES
 from learned_arm.robot import Robot, load_robot, parse_robot
 from learned_arm.state import WrenchSpec, state_names
+from learned_arm.tool_labels import ToolLabels
 
 CONTRACT_VERSION = 1
 SOURCES = ("requested", "sent", "measured_next")
-REPRESENTATIONS = ("absolute", "delta", "chunk_relative", "velocity")
+JOINT_REPRESENTATIONS = ("absolute", "delta", "chunk_relative", "velocity")
+TOOL_REPRESENTATIONS = ("tool_pose", "tool_relative")
+REPRESENTATIONS = (*JOINT_REPRESENTATIONS, *TOOL_REPRESENTATIONS)
 JUDGES = ("topic", "operator", "goal_image", "final_pose")
 _FINAL_TOOL_M = 0.05
 
@@ -88,6 +92,7 @@ class ActionSpec:
         horizon: Labels in a chunk, one a tick.
         offset_ticks: Label k of a chunk at tick t is the target in force at t + k + offset_ticks.
         absolute_groups: Joint groups that stay absolute in every representation (a gripper, say).
+        tools: Links whose poses are the labels, where these are poses.
     """
 
     source: str
@@ -95,6 +100,7 @@ class ActionSpec:
     horizon: int
     offset_ticks: int
     absolute_groups: tuple[str, ...]
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,17 @@ class Contract:
         return state_names(self.robot.joints, self.tools, self.wrenches)
 
     @cached_property
+    def tool_labels(self) -> ToolLabels | None:
+        """How poses of tools become targets; None where labels are of joints."""
+        tools, representation = self.action.tools, self.action.representation
+        return ToolLabels(self.robot, tools, representation == "tool_relative") if tools else None
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What the numbers of a label are."""
+        return self.robot.joints if self.tool_labels is None else self.tool_labels.names
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON of robot and contract."""
         return hash_of(self.canonical())
@@ -176,6 +193,7 @@ class Contract:
         state: dict[str, Any] = {"joints": "all", "max_age_s": self.state_max_age_s}
         if self.tools:
             state["tools"] = list(self.tools)
+        tools = {"tools": list(self.action.tools)} if self.action.tools else {}
         wrenches = {name: wrench.canonical() for name, wrench in self.wrenches.items()}
         return {
             "contract": CONTRACT_VERSION,
@@ -194,6 +212,7 @@ class Contract:
                 "horizon": self.action.horizon,
                 "offset_ticks": self.action.offset_ticks,
                 "absolute_groups": list(self.action.absolute_groups),
+                **tools,
             },
             "success": success,
         }
@@ -243,9 +262,7 @@ def _parse(value: Any, where: str) -> Contract:
     state = observation.section("state")
     state.take("joints", checked.choice("all"))
     state_max_age_s = state.take("max_age_s", checked.number(0.0, 60.0, open_low=True))
-    links = robot.kinematics.links if robot.kinematics is not None else ()
-    tools = state.take("tools", checked.list_of(checked.choice(*links), shortest=0), default=())
-    checked.unlike(tools, "a tool named twice", f"{state.where}.tools")
+    tools = state.take("tools", _tools_of(robot), default=())
     state.done()
     history = observation.take("history", checked.integer(1, 64), default=1)
     observation.done()
@@ -260,6 +277,9 @@ def _parse(value: Any, where: str) -> Contract:
             "absolute_groups", checked.list_of(checked.choice(*groups), shortest=0), default=()
         ),
     )
+    if spec.representation in TOOL_REPRESENTATIONS:
+        spec = replace(spec, tools=action.take("tools", _tools_of(robot)))
+        _require_free(robot, spec, action.where)
     action.done()
     success = top.section("success")
     judge = success.take("judge", checked.choice(*JUDGES))
@@ -268,11 +288,33 @@ def _parse(value: Any, where: str) -> Contract:
     success.done()
     top.done()
     judged = SuccessSpec(judge, topic, final_tool_m)
-    return Contract(task, robot, rate_hz, cameras, state_max_age_s, history, spec, judged, tuple(tools), wrenches)
+    return Contract(task, robot, rate_hz, cameras, state_max_age_s, history, spec, judged, tools, wrenches)
 
 
 def _robot(value: Any, where: str) -> Robot:
     return parse_robot(value, where) if isinstance(value, dict) else load_robot(checked.text(value, where))
+
+
+def _tools_of(robot: Robot) -> Callable[[Any, str], tuple[str, ...]]:
+    """Links of the robot, each once."""
+    links = robot.kinematics.links if robot.kinematics is not None else ()
+
+    def check(value: Any, where: str) -> tuple[str, ...]:
+        tools = tuple(checked.list_of(checked.choice(*links))(value, where))
+        checked.unlike(tools, "a tool named twice", where)
+        return tools
+
+    return check
+
+
+def _require_free(robot: Robot, action: ActionSpec, where: str) -> None:
+    """Raise where a group is asked to stay absolute whose joints follow from where the tools are."""
+    free = set(ToolLabels(robot, action.tools, relative=False).names)
+    for group in action.absolute_groups:
+        bound = [joint for joint in robot.joints[robot.slices[group]] if joint not in free]
+        if bound:
+            got, allowed = f"{group}: {', '.join(bound)}", "groups that move none of the tools"
+            raise LearnedArmError("tools decide about it", where=f"{where}.absolute_groups", got=got, allowed=allowed)
 
 
 def _wrenches(value: Any, where: str) -> dict[str, WrenchSpec]:

@@ -40,11 +40,16 @@ class WrenchSpec:
         return {"topic": self.topic, "max_age_s": self.max_age_s, "latency_s": self.latency_s}
 
 
+def tool_names(tools: Iterable[str]) -> tuple[str, ...]:
+    """Names of the numbers that say where tools are, in their order."""
+    return tuple(f"{tool}.{part}" for tool in tools for part in TOOL_PARTS)
+
+
 def state_names(joints: Iterable[str], tools: Iterable[str], wrenches: Iterable[str]) -> tuple[str, ...]:
     """Names of the numbers of a state, in their order."""
     return (
         *joints,
-        *(f"{tool}.{part}" for tool in tools for part in TOOL_PARTS),
+        *tool_names(tools),
         *(f"{wrench}.{part}" for wrench in wrenches for part in WRENCH_PARTS),
     )
 

@@ -34,7 +34,7 @@ class CriticPolicy(PolicyModel):
             raise LearnedArmError("not a critic", where=self.path, allowed="a signature with 'critic'")
         self.settings, self._candidate = critic, candidate.name
         self._value = self.signature.outputs[0]
-        self._encoder = JointMap(candidate, self.contract.robot.joints)
+        self._encoder = JointMap(candidate, self.contract.label_names)
         self._feeder = Feeder(self.signature, self.contract)
         self._begin()
 
@@ -44,7 +44,7 @@ class CriticPolicy(PolicyModel):
             self._begin()
 
     def act(self, observation: Observation, deadline_ns: int | None = None) -> NDArray[np.float32]:
-        """The best labels found, float32, shape (horizon, dof); see `TimedPolicy.act`.
+        """The best labels found, float32, shape (horizon, width); see `TimedPolicy.act`.
 
         The deadline is one for the whole search.
         """
@@ -74,13 +74,13 @@ def maximise(
     and fits the distribution to the elites. It begins at the middle of the bounds with half their width as deviation.
 
     Args:
-        values: Batch of actions, float32 (samples, horizon, dof) -> their values, (samples,).
+        values: Batch of actions, float32 (samples, horizon, width) -> their values, (samples,).
         settings: Bounds and sizes.
         horizon: Steps of an action.
         generator: Drawn from the same number of times at every call.
 
     Returns:
-        The best action that was ever valued, float32 (horizon, dof), and its value.
+        The best action that was ever valued, float32 (horizon, width), and its value.
     """
     low, high = (np.tile(np.array(bound, np.float32), (horizon, 1)) for bound in (settings.low, settings.high))
     mean, deviation = (low + high) / 2, (high - low) / 2

@@ -44,7 +44,7 @@ class Answer:
         request: The request.
         ready_ns: ROS time from which the labels may be used.
         latency_ns: How long it took.
-        labels: float32, shape (horizon, dof); None when the policy failed.
+        labels: float32, shape (horizon, width); None when the policy failed.
         error: Why it failed.
         generation: Of the policy that answered, see `SwappablePolicy`.
     """

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from learned_arm.action import ActionCodec, Reference
 from learned_arm.alignment import AlignedTick, Aligner, Refusal
 from learned_arm.clock_watch import StampWatch, TimeFaultError
+from learned_arm.contract import TOOL_REPRESENTATIONS
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation, ObservationBuilder
 from learned_arm.timeline import Timeline
@@ -28,7 +29,7 @@ _PATIENCE = 0.5
 _COMMANDS_KEPT = 256
 # Ticks run a few milliseconds behind the streams; in lock-step a stream may be some ticks ahead of another.
 _BEHIND_S = 1.0
-_FROM_COMMAND = ("delta", "velocity")
+_FROM_COMMAND = ("delta", "velocity", *TOOL_REPRESENTATIONS)
 
 
 @dataclass(frozen=True)

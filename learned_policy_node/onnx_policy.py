@@ -31,9 +31,8 @@ class OnnxPolicy(PolicyModel):
         super().__init__(path, threads, provider, file)
         if self.signature.labels is None:
             raise LearnedArmError("a critic, not a policy with labels", where=self.path, allowed="role 'labels'")
-        joints = self.contract.robot.joints
         self._labels = self.signature.labels.name
-        self._decoder = JointMap(self.signature.labels, joints)
+        self._decoder = JointMap(self.signature.labels, self.contract.label_names)
         self._feeder = Feeder(self.signature, self.contract)
         self._generators: dict[str, np.random.Generator] = {}
         self._memory: dict[str, NDArray[np.float32]] = {}
@@ -45,7 +44,7 @@ class OnnxPolicy(PolicyModel):
             self._begin()
 
     def act(self, observation: Observation, deadline_ns: int | None = None) -> NDArray[np.float32]:
-        """Labels for an observation, float32, shape (horizon, dof); see `TimedPolicy.act`."""
+        """Labels for an observation, float32, shape (horizon, width); see `TimedPolicy.act`."""
         every = self.signature.reset.every_steps
         if every is not None and self._steps >= every:
             self._forget()

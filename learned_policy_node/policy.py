@@ -42,7 +42,7 @@ class Policy(Protocol):
         ...
 
     def act(self, observation: Observation) -> NDArray[np.float32]:
-        """Labels in the contract's representation and physical units, float32, shape (horizon, dof).
+        """Labels in the contract's representation and physical units, float32, shape (horizon, width).
 
         Raises:
             LearnedArmError: The output cannot be used; nothing of it may reach the arm.

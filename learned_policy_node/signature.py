@@ -47,7 +47,8 @@ class JointTensor:
 
     Attributes:
         name: Of the tensor.
-        joints: Its own order of the joints; that of a state may name any of `Contract.state_names`.
+        joints: Its own order of the joints; of a state it is one of `Contract.state_names`, of labels of
+            `Contract.label_names`.
         mean, std: A number each, in that order and in physical units.
         axis: Whether it has the axis before the joints: the history of a state, the horizon of labels.
     """
@@ -151,7 +152,7 @@ def camera_input(name: str) -> str:
 
 def input_forms(signature: Signature, contract: Contract) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Type and whole shape, at batch 1, of every input."""
-    dof, horizon = contract.robot.dof, contract.action.horizon
+    numbers, horizon = len(contract.label_names), contract.action.horizon
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
     for image in signature.images:
         height, width = contract.cameras[image.camera].size
@@ -164,7 +165,7 @@ def input_forms(signature: Signature, contract: Contract) -> dict[str, tuple[str
     found |= {each.input: ("float32", each.shape) for each in signature.recurrent}
     if signature.candidate is not None:
         rows = [horizon] if signature.candidate.axis else []
-        found[signature.candidate.name] = ("float32", (1, *rows, dof))
+        found[signature.candidate.name] = ("float32", (1, *rows, numbers))
     return found
 
 
@@ -173,7 +174,7 @@ def output_forms(signature: Signature, contract: Contract) -> dict[str, tuple[in
     found: dict[str, tuple[int, ...]] = {each.output: each.shape for each in signature.recurrent}
     if signature.labels is not None:
         rows = [contract.action.horizon] if signature.labels.axis else []
-        found[signature.labels.name] = (1, *rows, contract.robot.dof)
+        found[signature.labels.name] = (1, *rows, len(contract.label_names))
     if signature.value is not None:
         found[signature.value] = (1,)
     return found

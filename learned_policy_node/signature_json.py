@@ -186,7 +186,7 @@ def _image(name: str, camera: str, section: checked.Section, contract: Contract)
 
 
 def _joint_tensor(name: str, role: str, section: checked.Section, contract: Contract) -> JointTensor:
-    own = contract.state_names if role == "state" else contract.robot.joints
+    own = contract.state_names if role == "state" else contract.label_names
     joints = section.take("joints", checked.list_of(checked.choice(*own)), default=own)
     checked.unlike(joints, "duplicate joint", section.where)
     if role != "state" and len(joints) != len(own):
@@ -234,7 +234,7 @@ def _reset(value: Any, where: str) -> ResetRule:
 
 def _critic(value: Any, where: str, contract: Contract) -> CriticSettings:
     section = checked.Section(value, where)
-    low, high = (section.take(key, _numbers(contract.robot.dof, _NUMBER)) for key in ("low", "high"))
+    low, high = (section.take(key, _numbers(len(contract.label_names), _NUMBER)) for key in ("low", "high"))
     samples = section.take("samples", checked.integer(2, 1_000_000), default=64)
     settings = CriticSettings(
         low,

@@ -42,7 +42,7 @@ class JointMap:
         return np.ascontiguousarray(values if self._axis else values[:, -1])
 
     def decode(self, tensor: Floats) -> Floats:
-        """The tensor -> physical rows (B, K, dof)."""
+        """The tensor -> physical rows (B, K, width)."""
         values = tensor if self.same_units else tensor * self._std + self._mean
         rows = values if self._same_order else values[..., self._robot]
         return rows if self._axis else rows[:, None]

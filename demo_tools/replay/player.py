@@ -176,12 +176,12 @@ class LabelPlayer:
         return Reference(live.measured, live.measured) if self._manner.against_measured else live
 
     def _labels(self, start: int) -> NDArray[np.float32]:
-        """The chunk of a tick as the dataset holds it, shape (K, dof)."""
+        """The chunk of a tick as the dataset holds it, shape (K, width)."""
         return self._codec.encode(self._targets[start : start + self._horizon], self._recorded(start))
 
     def _spread(self) -> NDArray[np.float64]:
-        """Standard deviation over the episode of each step of a chunk, shape (horizon, dof)."""
-        spread = np.zeros((self._horizon, self._targets.shape[1]))
+        """Standard deviation over the episode of each step of a chunk, shape (horizon, width)."""
+        spread = np.zeros((self._horizon, self._codec.width))
         if self._manner.error_share > 0:
             whole = range(max(len(self) - self._horizon + 1, 1))
             chunks = np.stack([self._labels(start) for start in whole])

@@ -23,7 +23,7 @@ class Chunks:
 
     Attributes:
         frame: Frame at which each chunk starts, shape (M,).
-        labels: In the contract's representation, float32, shape (M, horizon, dof).
+        labels: In the contract's representation, float32, shape (M, horizon, width).
         weight: 1 where a label was recorded or the arm stands still, 0 past the end of a motion and from where another
             source commands on, shape (M, horizon).
     """

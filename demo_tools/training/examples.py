@@ -53,7 +53,7 @@ class Inputs:
     Attributes:
         images: A camera each, float in [0, 1], shape (B * history, 3, height, width).
         state: Physical units, shape (B, history, numbers).
-        wanted: Normalised labels, shape (B, horizon, dof).
+        wanted: Normalised labels, shape (B, horizon, width).
         weight: 1 where a label counts, shape (B, horizon, 1).
     """
 

@@ -138,7 +138,7 @@ def recorded_observations(frames: Frames, count: int) -> dict[str, NDArray[Any]]
 
 
 def run_torch(network: PolicyNetwork, feed: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """The network's labels, float32, shape (B, horizon, dof)."""
+    """The network's labels, float32, shape (B, horizon, width)."""
     with torch.no_grad():
         return network(*[torch.from_numpy(np.ascontiguousarray(each)) for each in feed.values()]).numpy()
 

@@ -37,7 +37,7 @@ class Walk:
     Attributes:
         feed: Every input but the memory, each of shape (T, S, ...).
         memory: Before each tick and after the last, float32, shape (T + 1, 1, S, memory).
-        labels: float32, shape (T, S, horizon, dof).
+        labels: float32, shape (T, S, horizon, width).
     """
 
     feed: Feed

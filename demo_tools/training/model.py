@@ -27,7 +27,7 @@ class Shape:
     Attributes:
         cameras: Name -> (height, width).
         history: Observations in a row, oldest first.
-        dof: Joints.
+        width: Numbers of a label.
         horizon: Labels in a chunk.
         numbers: Of the state.
         memory: Numbers carried from tick to tick; 0 for a network without.
@@ -35,7 +35,7 @@ class Shape:
 
     cameras: dict[str, tuple[int, int]]
     history: int
-    dof: int
+    width: int
     horizon: int
     numbers: int
     memory: int = 0
@@ -85,7 +85,7 @@ class PolicyNetwork(nn.Module):
     """Images and state -> labels in the contract's representation, physical units in and out.
 
     Normalisation lies inside: the buffers `state_mean`, `state_std` (numbers,), `label_mean` and `label_std` (horizon,
-    dof).
+    width).
 
     Args:
         shape: What it takes and gives.
@@ -100,7 +100,7 @@ class PolicyNetwork(nn.Module):
     def __init__(self, shape: Shape, normalisation: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
         self.shape = shape
-        sizes = {"state": (shape.numbers,), "label": (shape.horizon, shape.dof)}
+        sizes = {"state": (shape.numbers,), "label": (shape.horizon, shape.width)}
         for name, size in sizes.items():
             for statistic, default in (("mean", torch.zeros(size)), ("std", torch.ones(size))):
                 key = f"{name}_{statistic}"
@@ -114,7 +114,7 @@ class PolicyNetwork(nn.Module):
         for _ in range(_LAYERS):
             layers += [nn.Linear(width, _HIDDEN), nn.ReLU()]
             width = _HIDDEN
-        self.head = nn.Sequential(*layers, nn.Linear(width, shape.horizon * shape.dof))
+        self.head = nn.Sequential(*layers, nn.Linear(width, shape.horizon * shape.width))
 
     def seen(self, images: list[Tensor], state: Tensor) -> Tensor:
         """Points of all cameras and normalised joints, shape (B, seen_width); arguments as of `normalised`."""
@@ -124,21 +124,21 @@ class PolicyNetwork(nn.Module):
         return torch.cat([*points, joints], dim=1)
 
     def normalised(self, images: list[Tensor], state: Tensor) -> Tensor:
-        """Normalised labels, shape (B, horizon, dof): what the loss is taken on.
+        """Normalised labels, shape (B, horizon, width): what the loss is taken on.
 
         Args:
             images: A camera each, float in [0, 1], shape (B * history, 3, height, width).
             state: Physical units, shape (B, history, numbers).
         """
         labels = self.head(self.seen(images, state))
-        return labels.reshape(state.shape[0], self.shape.horizon, self.shape.dof)
+        return labels.reshape(state.shape[0], self.shape.horizon, self.shape.width)
 
     def prepared(self, images: list[Tensor]) -> list[Tensor]:
         """Images as they come, uint8 (B, history, height, width, 3), in the form that `normalised` takes."""
         return [each.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0 for each in images]
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Labels in physical units, shape (B, horizon, dof).
+        """Labels in physical units, shape (B, horizon, width).
 
         Args:
             inputs: A camera each, uint8, shape (B, history, height, width, 3), RGB; then the state, float32, shape

@@ -70,7 +70,7 @@ class RecurrentNetwork(PolicyNetwork):
             self.core.get_parameter("bias_ih_l0")[keep] = torch.linspace(1.0, _LONGEST_TICKS, size).log()
 
     def sequence(self, images: list[Tensor], state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised labels of ticks after each other, shape (S, T, horizon, dof), and the memory after them.
+        """Normalised labels of ticks after each other, shape (S, T, horizon, width), and the memory after them.
 
         Args:
             images: A camera each, float in [0, 1], shape (S * T * history, 3, height, width).
@@ -82,7 +82,7 @@ class RecurrentNetwork(PolicyNetwork):
         glance = [self._glance(index, each).reshape(several, ticks, -1) for index, each in enumerate(images)]
         kept, memory = self.core(torch.relu(self.read(torch.cat([seen, *glance], dim=2))), memory)
         labels = self.head(torch.cat([seen, kept], dim=2))
-        return labels.reshape(several, ticks, self.shape.horizon, self.shape.dof), memory
+        return labels.reshape(several, ticks, self.shape.horizon, self.shape.width), memory
 
     def normalised(self, images: list[Tensor], state: Tensor) -> Tensor:
         """Normalised labels of first ticks; see `PolicyNetwork.normalised`."""
@@ -90,7 +90,7 @@ class RecurrentNetwork(PolicyNetwork):
         return self.sequence(images, state[:, None], memory)[0][:, 0]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Labels in physical units, shape (B, horizon, dof), and the memory of the next tick.
+        """Labels in physical units, shape (B, horizon, width), and the memory of the next tick.
 
         Args:
             inputs: As those of `PolicyNetwork.forward`, then the memory, shape (1, B, memory).

@@ -263,7 +263,7 @@ def network_shape(contract: Contract, memory: int = 0) -> Shape:
     """The network's shape for a contract."""
     cameras = {name: camera.size for name, camera in contract.cameras.items()}
     numbers = len(contract.state_names)
-    return Shape(cameras, contract.history, contract.robot.dof, contract.action.horizon, numbers, memory)
+    return Shape(cameras, contract.history, len(contract.label_names), contract.action.horizon, numbers, memory)
 
 
 def _parts(values: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

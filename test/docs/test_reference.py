@@ -303,6 +303,7 @@ def test_contract_file() -> None:
     page = section("### Contract file")
     content = load_contract("insert_peg").canonical()
     content["observation"]["wrenches"] = {"wrist": {"topic": "/wrist/wrench", "max_age_s": 0.1}}
+    content["action"] |= {"representation": "tool_pose", "tools": ["tool0"]}
     canonical = Contract.from_canonical(content).canonical()
     nested = ("observation", "action", "success")
     expected = [key for key in canonical if key not in nested]

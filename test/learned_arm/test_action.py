@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learned_arm.action import ActionCodec, Reference
-from learned_arm.contract import REPRESENTATIONS, Contract, load_contract
+from learned_arm.contract import JOINT_REPRESENTATIONS, Contract, load_contract
 from learned_arm.errors import LearnedArmError
 
 SHIPPED = load_contract("pick_cube")
@@ -26,7 +26,7 @@ def codec(representation: str, absolute_groups: tuple[str, ...] = ()) -> ActionC
     return ActionCodec(Contract.from_canonical(content))
 
 
-CODECS = [codec(representation, groups) for representation, groups in itertools.product(REPRESENTATIONS, GROUPS)]
+CODECS = [codec(representation, groups) for representation, groups in itertools.product(JOINT_REPRESENTATIONS, GROUPS)]
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -64,12 +64,12 @@ def test_each_representation_says_what_it_promises(seed: int) -> None:
         "velocity": (targets - before) / 0.05,
         "chunk_relative": targets - reference.measured,
     }
-    assert set(expected) == set(REPRESENTATIONS)
+    assert set(expected) == set(JOINT_REPRESENTATIONS)
     for representation, labels in expected.items():
         np.testing.assert_array_equal(codec(representation).encode(targets, reference), labels.astype(np.float32))
 
 
-@given(st.sampled_from(REPRESENTATIONS), SEEDS)
+@given(st.sampled_from(JOINT_REPRESENTATIONS), SEEDS)
 def test_absolute_groups_stay_as_they_are(representation: str, seed: int) -> None:
     targets, reference = drawn(seed, 5)
     gripper = SHIPPED.robot.slices["gripper"]
@@ -91,7 +91,7 @@ BAD_CHUNKS: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize("each", CODECS[::4], ids=REPRESENTATIONS)
+@pytest.mark.parametrize("each", CODECS[::4], ids=JOINT_REPRESENTATIONS)
 @pytest.mark.parametrize(("chunk", "words"), BAD_CHUNKS)
 def test_an_odd_chunk_is_refused(each: ActionCodec, chunk: Any, words: str) -> None:
     for way in (each.encode, each.decode):

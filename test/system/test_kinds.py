@@ -22,7 +22,8 @@ from demo_tools.flow import lead
 from demo_tools.flow.operator import Operator
 from demo_tools.flow.stack import NODES
 from demo_tools.simulation.posed_arm import sample_reach
-from learned_arm.contract import Contract
+from learned_arm.action import ActionCodec, Reference
+from learned_arm.contract import TOOL_REPRESENTATIONS, Contract
 from learned_arm.durable import write_json
 from learned_arm.episode import load_episode
 from learned_arm.robot import load_robot
@@ -34,7 +35,8 @@ from test.patience import MAX_AGE_S, patient
 pytestmark = [pytest.mark.ros, pytest.mark.limit_s(300)]
 TELEOP = "/teleop_node"
 SEED, MOVE_S = 4, 4.0
-KINDS = ("aloha", "fr3", "so101", "ur5e")
+# By kind how its labels are written.
+KINDS = {"aloha": "tool_relative", "fr3": "tool_pose", "so101": "tool_relative", "ur5e": "chunk_relative"}
 # One goes through everything whenever the tests run: two arms, on two topics, with one door.
 ALWAYS = "aloha"
 
@@ -43,7 +45,7 @@ def task_for(name: str) -> Contract:
     """The task of reaching, for a robot on a busy machine, with everything that a policy may see.
 
     One camera comes compressed, as it does over a network, one measures depth; the policy sees where the tools are, and
-    what each wrist feels.
+    what each wrist feels; of most kinds it says where the tools shall be.
     """
     robot = load_robot(name)
     assert robot.kinematics is not None
@@ -57,6 +59,9 @@ def task_for(name: str) -> Contract:
         f"wrist_{number}": {"topic": f"/wrist_{number}/wrench", "max_age_s": MAX_AGE_S}
         for number, _ in enumerate(robot.kinematics.tips)
     }
+    content["action"]["representation"] = KINDS[name]
+    if KINDS[name] in TOOL_REPRESENTATIONS:
+        content["action"]["tools"] = list(robot.kinematics.tips)
     return Contract.from_canonical(content)
 
 
@@ -118,7 +123,9 @@ def test_an_arm_is_examined_taught_replayed_and_moved_by_a_policy(name: str, spa
     write_json(path, contract.canonical())
     joints = {joint: {"leader": joint} for joint in contract.robot.joints}
     write_json(mapping, {"teleop": "leader", "topic": "/leader/joint_states", "joints": joints})
-    write_policy(model, contract, largest_label_rad=0.05)
+    home = np.array(contract.robot.home_rad)
+    at_home = ActionCodec(contract).encode(home[None], Reference(home, home))[0]
+    write_policy(model, contract, largest_label_rad=0.01, about=at_home)
     spawn.node(NODES["sim_arm_node"], contract=path)
     spawn.node(NODES["arm_node"], contract=path)
     spawn.node(NODES["recorder_node"], contract=path, root=tmp_path / "demos")
@@ -156,7 +163,7 @@ def test_an_arm_is_examined_taught_replayed_and_moved_by_a_policy(name: str, spa
 
         spawn.node(NODES["policy_node"], contract=path, model=model, auto_activate=True)
         lead.meet(operator, lead.POLICY)
-        operator.switch(lead.POLICY, "engage", True)
+        operator.switch(lead.POLICY, "engage", True, patience_s=10.0)
         operator.wait(lambda: operator.statuses[lead.ARM].get("state") == "engaged", 20.0, "the policy to move the arm")
         sent: list[Any] = []
 

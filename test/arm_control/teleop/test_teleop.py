@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from arm_control.teleop.gamepad import Gamepad
 from arm_control.teleop.leader import Leader
 from arm_control.teleop.mapping import GamepadMapping, LeaderMapping, load_mapping, parse_mapping
-from arm_control.teleop.tool import ToolMotion
 from learned_arm.cdr import JointStateView
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
+from learned_arm.tool import Tool
 
 UR = load_robot("ur5e_sim")
 HOME = np.array(UR.home_rad)
@@ -139,7 +139,7 @@ def with_tool(**tool: str) -> Gamepad:
 
 def test_an_axis_moves_the_tool_along_a_line_and_another_the_gripper() -> None:
     assert UR.kinematics is not None
-    tool = ToolMotion(UR.kinematics, UR.joints, "tool0", UR.limit("position_rad"), UR.limit("velocity_rad_s"))
+    tool = Tool(UR.kinematics, UR.joints, "tool0")
     speed = asked(with_tool(link="tool0"), [1.0, -1.0], 0, 1)
     np.testing.assert_allclose(tool.jacobian(HOME) @ speed, [0.0, 0.0, 0.1, 0.0, 0.0, 0.5], atol=1e-6)
     assert speed[UR.joints.index(JAW)] == -1.0

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arm_control.teleop.tool import ToolMotion
 from demo_tools.flow.domains import lock_of
 from learned_arm.contract import load_contract
 from learned_arm.ros import transport
+from learned_arm.tool import Tool
 from test.patience import patient
 
 pytestmark = pytest.mark.ros
@@ -238,8 +238,7 @@ def test_keys_of_a_terminal_move_the_tool_along_a_line(
     spawn.node("arm_control.teleop_node", contract=contract, mapping="ur5e_tool")
     robot = load_contract("reach_cube").robot
     assert robot.kinematics is not None
-    limits = robot.limit("position_rad"), robot.limit("velocity_rad_s")
-    tool = ToolMotion(robot.kinematics, robot.joints, "tool0", *limits)
+    tool = Tool(robot.kinematics, robot.joints, "tool0")
 
     def at_m() -> Any:
         return tool.pose(np.array([person.at[joint] for joint in robot.joints]))[:3, 3]

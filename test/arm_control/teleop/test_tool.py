@@ -11,6 +11,7 @@ from arm_control.teleop.tool import ToolMotion
 from learned_arm.errors import LearnedArmError
 from learned_arm.kinematics import parse_kinematics
 from learned_arm.robot import load_robot
+from learned_arm.tool import Tool
 
 ROBOT = load_robot("ur5e")
 LIMITS, SPEEDS = ROBOT.limit("position_rad"), ROBOT.limit("velocity_rad_s")
@@ -23,13 +24,15 @@ def motion(link: str = "tool0", limits: np.ndarray = LIMITS) -> ToolMotion:
 
 
 TOOL = motion()
+assert ROBOT.kinematics is not None
+LINK = Tool(ROBOT.kinematics, ROBOT.joints, "tool0")
 poses = st.tuples(*(st.floats(max(low, -2.8), min(high, 2.8)) for low, high in LIMITS)).map(np.array)
 twists = st.tuples(*[st.floats(-0.1, 0.1)] * 3, *[st.floats(-0.5, 0.5)] * 3).map(np.array)
 
 
 def moved(at: np.ndarray, speed: np.ndarray) -> np.ndarray:
     """The tool's velocity by differences, in the base frame."""
-    before, after = TOOL.pose(at), TOOL.pose(at + STEP_S * speed)
+    before, after = LINK.pose(at), LINK.pose(at + STEP_S * speed)
     turn = after[:3, :3] @ before[:3, :3].T
     spin = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 2
     return np.concatenate([after[:3, 3] - before[:3, 3], spin]) / STEP_S
@@ -37,16 +40,16 @@ def moved(at: np.ndarray, speed: np.ndarray) -> np.ndarray:
 
 @given(poses, st.tuples(*[st.floats(-1.0, 1.0)] * 6).map(np.array))
 def test_the_jacobian_is_what_the_tool_does(at: np.ndarray, speed: np.ndarray) -> None:
-    assert TOOL.jacobian(at) @ speed == pytest.approx(moved(at, speed), abs=1e-3)
+    assert LINK.jacobian(at) @ speed == pytest.approx(moved(at, speed), abs=1e-3)
 
 
 @given(st.tuples(*[st.floats(-0.4, 0.4)] * 6).map(lambda off: np.array(ROBOT.home_rad) + off), twists)
 def test_away_from_singular_poses_and_limits_the_tool_moves_in_the_direction_asked_for(
     at: np.ndarray, twist: np.ndarray
 ) -> None:
-    assume(np.linalg.svd(TOOL.jacobian(at))[1][-1] > 0.08 and np.linalg.norm(twist) > 0.01)
+    assume(np.linalg.svd(LINK.jacobian(at))[1][-1] > 0.08 and np.linalg.norm(twist) > 0.01)
     speed = TOOL.speeds(at, twist, "base")
-    done = TOOL.jacobian(at) @ speed
+    done = LINK.jacobian(at) @ speed
     # In the direction asked for, as far as no joint is too fast for it.
     share = float(done @ twist / (twist @ twist))
     assert 0.0 < share <= 1.0 + 1e-9
@@ -82,8 +85,8 @@ def test_a_stretched_arm_is_not_asked_to_stretch_further() -> None:
 def test_a_twist_can_be_along_the_axes_of_the_tool() -> None:
     at = np.array(ROBOT.home_rad)
     ahead = np.array([0.0, 0.0, 0.05, 0.0, 0.0, 0.0])
-    done = TOOL.jacobian(at) @ TOOL.speeds(at, ahead, "tool")
-    assert done[:3] == pytest.approx(TOOL.pose(at)[:3, 2] * 0.05, abs=1e-6)
+    done = LINK.jacobian(at) @ TOOL.speeds(at, ahead, "tool")
+    assert done[:3] == pytest.approx(LINK.pose(at)[:3, 2] * 0.05, abs=1e-6)
     assert done[3:] == pytest.approx(np.zeros(3), abs=1e-6)
 
 

@@ -10,7 +10,7 @@ import pytest
 from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.replay.player import LabelPlayer, SentPlayer
 from learned_arm.action import Reference
-from learned_arm.contract import REPRESENTATIONS, Contract, load_contract
+from learned_arm.contract import REPRESENTATIONS, TOOL_REPRESENTATIONS, Contract, load_contract
 from learned_arm.timeline import Timeline
 
 COUNT = 41
@@ -18,7 +18,8 @@ COUNT = 41
 
 def contract_with(representation: str) -> Contract:
     contract = load_contract("pick_cube")
-    return replace(contract, action=replace(contract.action, representation=representation))
+    tools = ("tool0",) if representation in TOOL_REPRESENTATIONS else ()
+    return replace(contract, action=replace(contract.action, representation=representation, tools=tools))
 
 
 def episode(contract: Contract) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,0 +1,130 @@
+"""Labels that say where tools shall be: decoded by the kinematics, they bring the tools there, or are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from learned_arm.action import ActionCodec, Reference
+from learned_arm.contract import TOOL_REPRESENTATIONS, Contract
+from learned_arm.errors import LearnedArmError
+from learned_arm.tool import Tool, reach, way
+from test.kinds import reaching
+
+ROBOTS = ("ur5e", "fr3", "so101", "aloha")
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def contract(name: str, representation: str = "tool_pose", **action: Any) -> Contract:
+    base = reaching(name)
+    assert base.robot.kinematics is not None
+    content = base.canonical()
+    tools = list(base.robot.kinematics.tips)
+    content["action"] |= {"representation": representation, "tools": tools, **action}
+    return Contract.from_canonical(content)
+
+
+CONTRACTS = {(name, each): contract(name, each) for name in ROBOTS for each in TOOL_REPRESENTATIONS}
+CODECS = {key: ActionCodec(each) for key, each in CONTRACTS.items()}
+TOOLS = {
+    name: [Tool(each.robot.kinematics, each.robot.joints, tool) for tool in each.action.tools]
+    for (name, representation), each in CONTRACTS.items()
+    if representation == "tool_pose" and each.robot.kinematics is not None
+}
+
+
+def walk(each: Contract, seed: int, count: int = 12) -> np.ndarray:
+    """Commands of an arm that leaves home in some direction, well within its limits."""
+    rng, robot = np.random.default_rng(seed), each.robot
+    limits, margin = robot.limit("position_rad"), robot.limit("position_margin_rad")
+    step = rng.uniform(-0.02, 0.02, robot.dof) * robot.per_rad
+    path = np.array(robot.home_rad) + np.arange(1, count + 1)[:, None] * step
+    return np.clip(path, limits[:, 0] + margin, limits[:, 1] - margin)
+
+
+@pytest.mark.parametrize(("name", "representation"), CODECS)
+@settings(max_examples=15)
+@given(seed=SEEDS)
+def test_what_was_encoded_brings_every_tool_back_to_where_it_was(name: str, representation: str, seed: int) -> None:
+    each, codec = CONTRACTS[name, representation], CODECS[name, representation]
+    path = walk(each, seed)
+    reference = Reference(path[0] - 0.005 * each.robot.per_rad, path[0])
+    labels = codec.encode(path[1:], reference)
+    assert labels.shape == (len(path) - 1, len(each.label_names)) and labels.dtype == np.float32
+    found = codec.decode(labels, reference)
+    for tool in TOOLS[name]:
+        assert np.abs(way(tool.poses(found), tool.poses(path[1:]))).max() < 1e-5
+    free = [joint in each.label_names for joint in each.robot.joints]
+    np.testing.assert_allclose(found[:, free], path[1:, free], atol=1e-6)
+    if name == "ur5e":
+        # Six joints have nothing to choose next to where they are: the joints come back as well.
+        np.testing.assert_allclose(found, path[1:], atol=1e-4)
+
+
+@settings(max_examples=5)
+@given(seed=SEEDS)
+def test_the_same_labels_give_the_same_joints_to_the_bit(seed: int) -> None:
+    codec, path = CODECS["fr3", "tool_pose"], walk(CONTRACTS["fr3", "tool_pose"], seed)
+    reference = Reference(path[0], path[0])
+    labels = codec.encode(path[1:], reference)
+    assert codec.decode(labels, reference).tobytes() == codec.decode(labels.copy(), reference).tobytes()
+
+
+def test_a_relative_pose_follows_the_tool_that_is_there_and_an_absolute_one_does_not() -> None:
+    for representation in TOOL_REPRESENTATIONS:
+        each, codec = CONTRACTS["ur5e", representation], CODECS["ur5e", representation]
+        (tool,) = TOOLS["ur5e"]
+        path = walk(each, 1)
+        labels = codec.encode(path[1:], Reference(path[0], path[0]))
+        elsewhere = path[0].copy()
+        # About the base's own axis: the whole way is turned with it.
+        elsewhere[0] += 0.3
+        found = codec.decode(labels, Reference(elsewhere, elsewhere))
+        turned = path[1:] + (elsewhere - path[0] if representation == "tool_relative" else 0.0)
+        assert np.abs(way(tool.poses(found), tool.poses(turned))).max() < 1e-5
+
+
+def test_a_pose_out_of_reach_is_refused() -> None:
+    codec, home = CODECS["ur5e", "tool_pose"], np.array(CONTRACTS["ur5e", "tool_pose"].robot.home_rad)
+    labels = codec.encode(home[None], Reference(home, home))
+    labels[0, :3] = [3.0, 0.0, 0.5]
+    with pytest.raises(LearnedArmError, match="step 0: tool cannot be where its label says"):
+        codec.decode(labels, Reference(home, home))
+
+
+@pytest.mark.parametrize("columns", [slice(3, 6), slice(6, 9)])
+def test_what_is_no_orientation_is_refused(columns: slice) -> None:
+    codec, home = CODECS["ur5e", "tool_pose"], np.array(CONTRACTS["ur5e", "tool_pose"].robot.home_rad)
+    labels = codec.encode(home[None], Reference(home, home))
+    labels[0, columns] = 0.0
+    with pytest.raises(LearnedArmError, match="no orientation"):
+        codec.decode(labels, Reference(home, home))
+
+
+@settings(max_examples=50)
+@given(seed=SEEDS)
+def test_no_joint_is_told_to_leave_its_limits(seed: int) -> None:
+    each, (tool,) = CONTRACTS["ur5e", "tool_pose"], TOOLS["ur5e"]
+    rng, limits = np.random.default_rng(seed), each.robot.limit("position_rad")
+    goal = tool.pose(rng.uniform(limits[:, 0], limits[:, 1]))
+    goal[:3, 3] *= rng.uniform(0.5, 2.0)
+    found = reach([tool], goal[None, None], np.array(each.robot.home_rad), limits)
+    assert (found >= limits[:, 0]).all() and (found <= limits[:, 1]).all() and np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tools": ["tail"]}, "unknown value"),
+        ({"tools": []}, "tools: not a list"),
+        ({"tools": ["tool0", "tool0"]}, "a tool named twice"),
+        ({"absolute_groups": ["arm"]}, "tools decide about it.*arm: shoulder_pan_joint"),
+    ],
+)
+def test_tools_that_cannot_be_meant_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(LearnedArmError, match=words):
+        contract("ur5e", **changes)
