@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 from ruckig import InputParameter, Result, Ruckig, Trajectory
@@ -9,6 +11,26 @@ from ruckig import InputParameter, Result, Ruckig, Trajectory
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 from learned_arm.timeline import Timeline
+
+
+class Mover(Protocol):
+    """Plans a joint move; the door plays it."""
+
+    def __call__(
+        self,
+        robot: Robot,
+        start_rad: NDArray[np.float64],
+        goal_rad: NDArray[np.float64],
+        start_ns: int,
+        *,
+        speed_scale: float = 0.25,
+    ) -> Timeline:
+        """A way from here to there, see `plan_move`.
+
+        Raises:
+            LearnedArmError: There is none.
+        """
+        ...
 
 
 def plan_move(

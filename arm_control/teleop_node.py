@@ -11,11 +11,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import SetBool
+from trajectory_msgs.msg import JointTrajectory
 
 from arm_control.settings import declare_contract
 from arm_control.teleop.gamepad import Gamepad
 from arm_control.teleop.leader import Leader
-from arm_control.teleop.mapping import LeaderMapping, load_mapping
+from arm_control.teleop.mapping import TRAJECTORY, LeaderMapping, load_mapping
 from learned_arm import cdr
 from learned_arm.errors import LearnedArmError
 from learned_arm.measured import MeasuredArm
@@ -66,7 +67,8 @@ class TeleopNode(Node):
             self.create_subscription(JointState, source.topic, take, qos.newest(1), raw=True)
         if isinstance(self._mapping, LeaderMapping):
             self._leader = Leader(self._mapping, self._robot)
-            self.create_subscription(JointState, self._mapping.topic, self._on_leader, qos.newest(1), raw=True)
+            kind = JointTrajectory if self._mapping.message == TRAJECTORY else JointState
+            self.create_subscription(kind, self._mapping.topic, self._on_leader, qos.newest(1), raw=True)
         else:
             self._gamepad = Gamepad(self._mapping, self._robot)
             # Of a device that tells changes every message counts: a button that was let go must not stay pressed.
@@ -101,7 +103,7 @@ class TeleopNode(Node):
             return
         try:
             kept = measured if self._target is None or self._state != "engaged" else self._target
-            target = self._leader.target(cdr.read_joint_state(raw), kept)
+            target = self._leader.target(raw, kept)
         except LearnedArmError as error:
             self._let_go(f"leader refused: {error}")
             return

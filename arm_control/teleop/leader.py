@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_control.teleop.mapping import LeaderMapping
-from learned_arm.cdr import JointStateView
+from arm_control.teleop.mapping import STATES, LeaderMapping
+from learned_arm import cdr
+from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder
 from learned_arm.robot import Robot
 
@@ -29,20 +30,29 @@ class Leader:
         low, high = robot.limit("position_rad").T
         self._low, self._high = low[self._places], high[self._places]
 
-    def target(self, view: JointStateView, kept_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    def target(self, raw: bytes, kept_rad: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where the arm shall be, in joint order, shape (dof,); never outside its limits.
 
         Args:
-            view: The leader's joint state.
+            raw: The leader's joint state, or a trajectory, of which the last point counts.
             kept_rad: Where joints stay that follow nothing, shape (dof,).
 
         Raises:
-            LearnedArmError: A joint of the leader is missing, named twice or not finite.
+            LearnedArmError: A joint of the leader is missing, named twice or not finite, or there is no point.
         """
-        asked = self._scale * self._order.positions(view.names, view.position) + self._offset_rad
+        asked = self._scale * self._order.positions(*self._told(raw)) + self._offset_rad
         target = kept_rad.copy()
         target[self._places] = np.clip(asked, self._low, self._high)
         return target
+
+    def _told(self, raw: bytes) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        if self._mapping.message == STATES:
+            state = cdr.read_joint_state(raw)
+            return state.names, state.position
+        path = cdr.read_joint_trajectory(raw)
+        if not len(path.positions):
+            raise LearnedArmError("trajectory without a point", where=self._mapping.topic, allowed="one or more")
+        return path.names, path.positions[-1]
 
     def apart(self, target_rad: NDArray[np.float64], measured_rad: NDArray[np.float64]) -> str:
         """Which joint is too far from its leader to take the lease, in words; empty when none is."""

@@ -12,6 +12,8 @@ from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 
 KINDS = ("leader", "gamepad")
+STATES, TRAJECTORY = "joint_state", "trajectory"
+MESSAGES = (STATES, TRAJECTORY)
 DIRECTIONS = ("x", "y", "z", "roll", "pitch", "yaw")
 """Along and about the axes of a frame."""
 _POSITIVE = checked.number(0.0, 1e3, open_low=True)
@@ -38,11 +40,12 @@ class LeaderMapping:
     """A leader arm.
 
     Attributes:
-        topic: Its joint states.
+        topic: Its joint states, or where a node publishes where it would have the joints (MoveIt Servo).
         max_age_s: Silence past which it is released.
         joints: What each of our joints follows, in our joint order; a joint that is not named keeps its place.
         align_rad: How far a joint may be from where the leader asks for it when the lease is taken.
         drift_rad: How far it may trail later before that is told.
+        message: What comes on the topic, one of `MESSAGES`.
     """
 
     topic: str
@@ -50,6 +53,7 @@ class LeaderMapping:
     joints: dict[str, Followed]
     align_rad: float
     drift_rad: float
+    message: str = STATES
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ def _leader(top: checked.Section, robot: Robot) -> LeaderMapping:
         joints={joint: joints[joint] for joint in robot.joints if joint in joints},
         align_rad=top.take("align_rad", _POSITIVE, default=0.2),
         drift_rad=top.take("drift_rad", _POSITIVE, default=0.3),
+        message=top.take("message", checked.choice(*MESSAGES), default=STATES),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from arm_control.moveit_mover import mover_of
+from arm_control.mover import Mover
 from demo_tools.dataset.ticks import EpisodeTicks, read_episode_ticks
 from demo_tools.replay.judge import GoalImageJudge, Images
 from demo_tools.replay.player import Manner
@@ -31,6 +33,7 @@ class Asked:
         tolerance_rad: Largest distance of a joint from the recorded initial position.
         preflight: Whether the robot that runs is compared with the recorded one.
         speed_scale: Share of the limits that the move to the initial position uses.
+        mover: What plans that move.
     """
 
     episode: Path
@@ -44,6 +47,7 @@ class Asked:
     tolerance_rad: float
     preflight: bool
     speed_scale: float
+    mover: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Loaded:
         ticks: The episode's, under that contract.
         goal: Compares how it ends with how it ended; None where the contract has another judge.
         first: The recorded first images by camera; empty where no person is asked.
+        mover: Plans the move to the initial position.
     """
 
     episode: Episode
@@ -63,6 +68,7 @@ class Loaded:
     ticks: EpisodeTicks
     goal: GoalImageJudge | None
     first: Images
+    mover: Mover
 
 
 def load(asked: Asked, episode: Episode) -> Loaded:
@@ -70,7 +76,7 @@ def load(asked: Asked, episode: Episode) -> Loaded:
 
     Raises:
         LearnedArmError: The labels cannot be played on the recorded arm, the bag is broken, or what was asked for needs
-            cameras and there are none.
+            cameras or MoveIt and there are none.
     """
     contract = load_contract(asked.contract) if asked.contract else episode.loaded_contract
     _check(asked, episode, contract)
@@ -83,7 +89,7 @@ def load(asked: Asked, episode: Episode) -> Loaded:
     # What was sent is read from the stream of that name, whatever the labels are made of.
     sent = replace(contract, action=replace(contract.action, source="sent"))
     ticks = read_episode_ticks(asked.episode, sent if asked.stream == SENT else contract, images=False)
-    return Loaded(episode, contract, ticks, goal, first)
+    return Loaded(episode, contract, ticks, goal, first, mover_of(asked.mover, contract.robot))
 
 
 def _check(asked: Asked, episode: Episode, contract: Contract) -> None:

@@ -272,6 +272,7 @@ class ReplayNode(Node):
             stream=wanted.stream,
             goal=loaded.goal,
             confirm=wanted.overlay,
+            mover=loaded.mover,
         )
         self._eyes.watch(self._playback, loaded.first)
         if restore:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_control.mover import plan_move
+from arm_control.mover import Mover, plan_move
 from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.replay.diagnosis import diagnose
 from demo_tools.replay.evidence import Evidence
@@ -47,6 +47,7 @@ class Playback:
         stream: `labels`, or `sent`: what the door sent, at its own rate.
         goal: For the judge `goal_image`.
         confirm: Whether the arm holds at the initial position until `confirm` is called.
+        mover: Plans the move to it.
 
     Raises:
         LearnedArmError: There is nothing to judge by, or no such stream.
@@ -69,6 +70,7 @@ class Playback:
         stream: str = LABELS,
         goal: GoalImageJudge | None = None,
         confirm: bool = False,
+        mover: Mover = plan_move,
     ) -> None:
         self.outcome: tuple[str, str] | None = None
         self._episode, self._ticks, self._recorded = episode, ticks, recorded or ticks
@@ -92,7 +94,7 @@ class Playback:
         self._shift_ticks = 0 if stream == SENT else self._manner.shift_ticks
         self._topic_judge = TopicJudge() if judge == "topic" else None
         self._operator = OperatorJudge() if judge == "operator" else None
-        self._to_go = move
+        self._to_go, self._mover = move, mover
         self._move: Timeline | None = None
         self._waited = 0
         self._replayed: list[NDArray[np.float64]] = []
@@ -260,12 +262,12 @@ class Playback:
         )
 
     def _approach(self, tick_ns: int, measured_rad: NDArray[np.float64]) -> Timeline | None:
-        """The jerk-limited way to the recorded initial position."""
+        """The planned way to the recorded initial position."""
         period_ns, goal = self._contract.period_ns, self._ticks.measured[0]
         if self._move is None:
             try:
                 robot, scale = self._contract.robot, self._speed_scale
-                self._move = plan_move(robot, measured_rad, goal, tick_ns, speed_scale=scale)
+                self._move = self._mover(robot, measured_rad, goal, tick_ns, speed_scale=scale)
             except LearnedArmError as error:
                 self.fail(str(error))
                 return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
+from arm_control.moveit_mover import MOVERS, RUCKIG
 from demo_tools.replay.loading import Asked
 from demo_tools.replay.player import PRECISIONS, Manner
 from demo_tools.replay.verdict import LABELS, STREAMS
@@ -33,6 +34,7 @@ def declare(node: Node) -> None:
     parameter(node, "calibrated_on", "", "folder of the session whose ends tell what solved looks like: goal_image")
     parameter(node, "tolerance_rad", 0.05, "largest distance of a joint from the recorded initial position")
     parameter(node, "preflight", True, "compare what runs with what was recorded, and refuse another robot")
+    parameter(node, "mover", RUCKIG, "what plans the move to the initial position: ruckig, or moveit where installed")
     parameter(node, "speed_scale", 0.25, "share of the limits that the move to the initial position uses")
 
 
@@ -52,7 +54,7 @@ def asked(node: Node) -> Asked:
     def number(name: str) -> float:
         return node.get_parameter(name).get_parameter_value().double_value
 
-    for name, allowed in (("stream", STREAMS), ("precision", PRECISIONS)):
+    for name, allowed in (("stream", STREAMS), ("precision", PRECISIONS), ("mover", MOVERS)):
         if text(name) not in allowed:
             raise LearnedArmError("no such value", where=name, got=text(name), allowed=list(allowed))
     episode = Path(text("episode"))
@@ -72,4 +74,5 @@ def asked(node: Node) -> Asked:
         tolerance_rad=number("tolerance_rad"),
         preflight=flag("preflight"),
         speed_scale=number("speed_scale"),
+        mover=text("mover"),
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from arm_control.teleop.gamepad import Gamepad
 from arm_control.teleop.leader import Leader
 from arm_control.teleop.mapping import GamepadMapping, LeaderMapping, load_mapping, parse_mapping
-from learned_arm.cdr import JointStateView
+from learned_arm.cdr_write import joint_state, joint_trajectory
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import load_robot
 from learned_arm.tool import Tool
@@ -37,16 +37,19 @@ GAMEPAD = {
 }
 JAW = "robotiq_85_left_knuckle_joint"
 PAN, ELBOW = UR.joints.index("shoulder_pan_joint"), UR.joints.index("elbow_joint")
-SHIPPED = dict.fromkeys(("ur5e_gamepad", "ur5e_tool", "ur5e_spacenav"), "ur5e_robotiq") | {"so101_leader": "so101"}
+SHIPPED = dict.fromkeys(("ur5e_gamepad", "ur5e_tool", "ur5e_spacenav", "ur5e_servo"), "ur5e_robotiq") | {
+    "so101_leader": "so101"
+}
 TELEOP = Path(__file__).parents[3] / "learned_arm/config/teleop"
 
 
-def view(**positions: float) -> JointStateView:
-    return JointStateView(0, tuple(positions), np.array(list(positions.values())), np.empty(0), np.empty(0))
+def told(**positions: float) -> bytes:
+    """What a leader says."""
+    return joint_state(0, list(positions), np.array(list(positions.values())))
 
 
-def leader() -> Leader:
-    mapping = parse_mapping(LEADER, "leader.yaml", UR)
+def leader(**changes: Any) -> Leader:
+    mapping = parse_mapping(LEADER | changes, "leader.yaml", UR)
     assert isinstance(mapping, LeaderMapping)
     return Leader(mapping, UR)
 
@@ -64,7 +67,7 @@ def asked(pad: Gamepad, axes: list[float], *buttons: int) -> np.ndarray:
 
 
 def test_each_joint_follows_its_own_by_scale_sign_and_offset_and_the_rest_keeps_its_place() -> None:
-    target = leader().target(view(b=0.2, other=9.0, a=-0.3), HOME)
+    target = leader().target(told(b=0.2, other=9.0, a=-0.3), HOME)
     expected = HOME.copy()
     expected[PAN], expected[ELBOW] = -0.3, 0.1
     np.testing.assert_allclose(target, expected)
@@ -73,19 +76,31 @@ def test_each_joint_follows_its_own_by_scale_sign_and_offset_and_the_rest_keeps_
 @given(a=st.floats(-1e6, 1e6), b=st.floats(-1e6, 1e6))
 def test_a_leader_never_asks_for_more_than_the_limits(a: float, b: float) -> None:
     low, high = UR.limit("position_rad").T
-    target = leader().target(view(a=a, b=b), HOME)
+    target = leader().target(told(a=a, b=b), HOME)
     assert (target >= low).all() and (target <= high).all()
 
 
-@pytest.mark.parametrize("broken", [view(a=0.0), view(a=math.nan, b=0.0)])
-def test_a_leader_that_lacks_a_joint_or_tells_nothing_of_it_is_refused(broken: JointStateView) -> None:
+@pytest.mark.parametrize("broken", [told(a=0.0), told(a=math.nan, b=0.0)])
+def test_a_leader_that_lacks_a_joint_or_tells_nothing_of_it_is_refused(broken: bytes) -> None:
     with pytest.raises(LearnedArmError, match=r"missing joint b|not finite"):
         leader().target(broken, HOME)
 
 
+def test_of_a_trajectory_its_last_point_is_followed_and_one_without_a_point_refused() -> None:
+    """As MoveIt Servo tells where it would have the joints, from jazzy on with several points."""
+    follows = leader(message="trajectory")
+    points = np.array([[9.0, 9.0], [0.2, -0.3]])
+    path = joint_trajectory(0, ["b", "a"], np.array([10_000_000, 20_000_000]), points)
+    np.testing.assert_allclose(follows.target(path, HOME), leader().target(told(b=0.2, a=-0.3), HOME))
+    with pytest.raises(LearnedArmError, match="trajectory without a point"):
+        follows.target(joint_trajectory(0, ["b", "a"], np.empty(0, np.int64), np.empty((0, 2))), HOME)
+    with pytest.raises(LearnedArmError):
+        follows.target(told(b=0.2, a=-0.3), HOME)
+
+
 def test_a_joint_that_is_far_from_its_leader_is_named() -> None:
     follows = leader()
-    target = follows.target(view(a=0.25, b=0.25), HOME)
+    target = follows.target(told(a=0.25, b=0.25), HOME)
     measured = target.copy()
     assert follows.apart(target, measured) == ""
     measured[PAN] += 0.21

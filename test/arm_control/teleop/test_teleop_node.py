@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from arm_control.teleop.mapping import STATES, TRAJECTORY
 from demo_tools.flow.domains import lock_of
 from learned_arm.contract import load_contract
 from learned_arm.ros import transport
@@ -48,7 +49,6 @@ class Person:
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._joy = self.node.create_publisher(Joy, "/joy", 10)
-        self._leader = self.node.create_publisher(JointState, "/leader/joint_states", 10)
         self._engage = self.node.create_client(SetBool, "/teleop_node/engage")
         self._kinds: Any = (Joy, JointState, SetBool)
         self.at: dict[str, float] = {}
@@ -103,9 +103,24 @@ class Person:
         self._squeezed += 1
         self.press(self._squeezed % 50 > 10)
 
+    def leads_by(self, message: str) -> None:
+        """What the leader says, joint states or trajectories."""
+        from trajectory_msgs.msg import JointTrajectory
+
+        self._by_path = message == TRAJECTORY
+        kind = JointTrajectory if self._by_path else self._kinds[1]
+        self._leader = self.node.create_publisher(kind, "/leader/joint_states", 10)
+
     def lead(self, **positions: float) -> None:
         """One message of the leader."""
-        self._leader.publish(self._kinds[1](name=list(positions), position=list(positions.values())))
+        names, values = list(positions), list(positions.values())
+        if self._by_path:
+            from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+            # One point and no stamp, as MoveIt Servo publishes.
+            self._leader.publish(JointTrajectory(joint_names=names, points=[JointTrajectoryPoint(positions=values)]))
+        else:
+            self._leader.publish(self._kinds[1](name=names, position=values))
 
     def engage(self, value: bool, each: Callable[[float], None] | None = None) -> tuple[bool, str]:
         """Call the service while the leader goes on."""
@@ -187,12 +202,15 @@ def test_a_gamepad_moves_the_arm_while_its_button_is_held(spawn: Any, contract: 
     person.until(unplugged)
 
 
+@pytest.mark.parametrize("message", [STATES, pytest.param(TRAJECTORY, marks=pytest.mark.prove)])
 def test_an_arm_follows_its_leader_once_the_two_agree(
-    spawn: Any, contract: Path, person: Person, tmp_path: Path
+    spawn: Any, contract: Path, person: Person, tmp_path: Path, message: str
 ) -> None:
+    person.leads_by(message)
     joints = {"shoulder_pan_joint": {"leader": "pan", "scale": -1.0}, "elbow_joint": {"leader": "elbow"}}
     path = tmp_path / "leader.yaml"
-    path.write_text(json.dumps({"teleop": "leader", "topic": "/leader/joint_states", "joints": joints}))
+    content = {"teleop": "leader", "topic": "/leader/joint_states", "message": message, "joints": joints}
+    path.write_text(json.dumps(content))
     spawn.node("arm_control.teleop_node", contract=contract, mapping=path)
     person.until(lambda: person.ready)
     person.until(lambda: person.engage(True) == (False, "nothing comes from /leader/joint_states"))

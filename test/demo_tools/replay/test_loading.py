@@ -29,6 +29,7 @@ def asking(folder: Path, **change: Any) -> Asked:
         tolerance_rad=0.05,
         preflight=True,
         speed_scale=0.25,
+        mover="ruckig",
     )
     return replace(asked, **change)
 
