@@ -10,12 +10,16 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 BLOCK_BYTES = 1024 * 1024
 # What the strictest of usual disks and file systems ask of a direct write: 4 KiB sectors.
 _SECTOR_BYTES = 4096
+_NOT_DIRECT = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+# A disk that keeps the writer waiting like this is better written behind its back, by the page cache.
+_SLOW_S = 0.5
 
 
 class BlockFile:
@@ -34,7 +38,8 @@ class BlockFile:
         self._direct = _open_direct(path)
         self._make_room = make_room
         # A block begins at a sector, on the disk as in memory.
-        self._block = memoryview(mmap.mmap(-1, BLOCK_BYTES))
+        self._memory = mmap.mmap(-1, BLOCK_BYTES)
+        self._block = memoryview(self._memory)
         self._start = self._filled = self._handed = 0
 
     @property
@@ -80,19 +85,23 @@ class BlockFile:
         """Close it as it is."""
         os.close(self.descriptor)
         self.write_through_pages()
+        self._block.release()
+        self._memory.close()
 
     def _write_block(self) -> None:
         # From its beginning: what `flush` had handed over of it is no whole number of sectors.
-        done = 0
+        done, began_s = 0, time.monotonic()
         while self._direct is not None and done < BLOCK_BYTES:
             try:
                 done += self._write(self._direct, done, BLOCK_BYTES)
             except OSError as error:
-                if error.errno != errno.EINVAL:
+                if error.errno not in _NOT_DIRECT:
                     raise
                 self.write_through_pages()
             if done % _SECTOR_BYTES:
                 self.write_through_pages()
+        if time.monotonic() - began_s > _SLOW_S:
+            self.write_through_pages()
         self._handed = max(self._handed, done)
         self.flush()
         self._start += BLOCK_BYTES
@@ -103,7 +112,7 @@ class BlockFile:
             try:
                 return os.pwrite(descriptor, self._block[begin:end], self._start + begin)
             except OSError as error:
-                if error.errno == errno.EINVAL or not self._make_room(error):
+                if error.errno in _NOT_DIRECT or not self._make_room(error):
                     raise
 
 

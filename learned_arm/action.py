@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from learned_arm.contract import Contract
+from learned_arm.contract import TOOL_REPRESENTATIONS, Contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.timeline import Timeline, sound
 
@@ -46,6 +46,8 @@ class ActionCodec:
         self.dof, self.width = robot.dof, len(contract.label_names)
         self._tools = contract.tool_labels
         self.representation = contract.action.representation
+        if self._tools is None and self.representation in TOOL_REPRESENTATIONS:
+            raise LearnedArmError("labels of no tool", where="action.tools", got="none", allowed="links of the robot")
         self._absolute = np.zeros(robot.dof, dtype=bool)
         for group in contract.action.absolute_groups:
             self._absolute[robot.slices[group]] = True

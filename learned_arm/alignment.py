@@ -18,6 +18,8 @@ from learned_arm.errors import LearnedArmError
 
 CAMERA, JOINTS, WRENCH = "camera", "joints", "wrench"
 _SECOND_NS = 1_000_000_000
+# A second of a fast sensor, several times over; of pictures `behind_s` keeps few.
+_CAPACITY = 4096
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class StreamBuffer:
         name: str,
         max_age_s: float,
         latency_s: float = 0.0,
-        capacity: int = 256,
+        capacity: int = _CAPACITY,
         behind_s: float = math.inf,
     ) -> None:
         self.name = name
@@ -164,7 +166,7 @@ class Aligner:
         behind_s: See `StreamBuffer`.
     """
 
-    def __init__(self, contract: Contract, capacity: int = 256, behind_s: float = math.inf) -> None:
+    def __init__(self, contract: Contract, capacity: int = _CAPACITY, behind_s: float = math.inf) -> None:
         self.contract = contract
         self.buffers: dict[str, StreamBuffer] = {}
         self._by_topic: dict[str, StreamBuffer] = {}

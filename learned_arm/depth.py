@@ -1,7 +1,8 @@
-"""Depth images -> what a policy sees of them: grey from near to far, black where nothing was measured.
+"""Depth images -> what a policy sees of them: grey, bright where near, black where nothing was measured.
 
-Distances come as REP 118 has them: millimetres in 16UC1, metres in 32FC1, and 0 or NaN where there is none. As pictures
-they go through the same videos and networks as every other camera, at 254 steps over the contract's range.
+Distances come as REP 118 has them: millimetres in 16UC1, metres in 32FC1, and 0 or NaN where there is none. As
+pictures they go through the same videos and networks as every other camera. Between the darkest distance and black is a
+gap that a video's codec does not close: what was not measured never looks near.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from learned_arm.errors import LearnedArmError
 ENCODINGS = {"16UC1": ("u2", 1e-3), "32FC1": ("f4", 1.0)}
 """By encoding the numbers of a message, and one of them in metres."""
 _LARGEST_SIDE = 16_384
-_STEPS = 254
+_DARKEST, _BRIGHTEST = 48, 255
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,15 @@ class DepthRange:
     far_m: float
 
     def shade(self, metres: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Distances, any shape -> 1 (near) to 255 (far), 0 where nothing was measured."""
-        share = (np.clip(metres, self.near_m, self.far_m) - self.near_m) / (self.far_m - self.near_m)
+        """Distances, any shape -> 255 (near) to 48 (far), 0 where nothing was measured."""
+        share = (self.far_m - np.clip(metres, self.near_m, self.far_m)) / (self.far_m - self.near_m)
         with np.errstate(invalid="ignore"):
-            return np.where(metres > 0.0, 1.0 + np.rint(_STEPS * share), 0.0).astype(np.uint8)
+            shades = np.where(metres > 0.0, _DARKEST + np.rint((_BRIGHTEST - _DARKEST) * share), 0.0)
+        return shades.astype(np.uint8)
 
 
 def read_metres(view: cdr.ImageView, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
-    """Distances of an image, shape (height, width), 0 or not finite where nothing was measured.
+    """Distances of an image, shape (height, width); 0 or NaN where nothing was measured, infinite where it was too far.
 
     Args:
         view: The message.

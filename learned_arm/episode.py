@@ -18,7 +18,8 @@ from learned_arm.durable import read_json, write_json
 from learned_arm.errors import LearnedArmError
 from learned_arm.interventions import PERSON, Intervention
 
-EPISODE_VERSION = 1
+# 2: messages are known by BLAKE3, before by SHA-256.
+EPISODE_VERSION = 2
 EPISODE_FILE = "episode.json"
 PROVENANCE_FILE = "provenance.json"
 OUTCOMES = ("success", "failure")

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from learned_arm.errors import LearnedArmError
 from learned_arm.kinematics import ForwardKinematics, Joint, Kinematics
 
-_MOST_STEPS = 60
+_MOST_STEPS = 15
 # A radian off counts as much as a decimetre off where both cannot be met.
 _METRES_BY_RAD = 0.1
 _LONGEST_STEP_RAD = 0.3
 # Of a label, float32, a step this short changes nothing.
 _SHORTEST_STEP_RAD = 1e-8
-_LEAST_DAMPING, _NO_TURN = 1e-12, 1e-12
+_LEAST_DAMPING, _NO_TURN, _HALF_TURN = 1e-12, 1e-12, 1e-6
 
 
 class Tool:
@@ -58,20 +58,21 @@ class Tool:
 
     def jacobian(self, position_rad: NDArray[np.float64]) -> NDArray[np.float64]:
         """Its velocity (m/s, then rad/s, in the base frame) for each joint's in one configuration, shape (6, dof)."""
-        return self.poses_and_jacobians(position_rad[None])[1][0]
+        return self.pose_and_jacobian(position_rad)[1]
 
-    def poses_and_jacobians(self, position_rad: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Both of K configurations, shapes (K, 4, 4) and (K, 6, dof)."""
-        every = self._forward.poses(position_rad)
-        poses, frames = every[:, self._link], every[:, self._children]
+    def pose_and_jacobian(self, position_rad: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Both of one configuration, at the price of one."""
+        poses = self._forward.poses(position_rad[None])[0]
+        pose, frames = poses[self._link], poses[self._children]
         # A joint turns about its axis, which the turning leaves where it is.
-        axes = (frames[:, :, :3, :3] @ self._axes[:, :, None])[..., 0]
-        turning = np.cross(axes, poses[:, None, :3, 3] - frames[:, :, :3, 3])
-        turns = self._turns[:, None]
-        found = np.zeros((len(poses), 6, position_rad.shape[1]))
-        found[:, :3, self.columns] = np.where(turns, turning, axes).transpose(0, 2, 1)
-        found[:, 3:, self.columns] = (axes * turns).transpose(0, 2, 1)
-        return poses, found
+        axes = (frames[:, :3, :3] @ self._axes[:, :, None])[..., 0]
+        x, y, z = axes.T
+        away_x, away_y, away_z = (pose[:3, 3] - frames[:, :3, 3]).T
+        found = np.zeros((6, len(position_rad)))
+        turning = np.stack([y * away_z - z * away_y, z * away_x - x * away_z, x * away_y - y * away_x])
+        found[:3, self.columns] = np.where(self._turns, turning, axes.T)
+        found[3:, self.columns] = axes.T * self._turns
+        return pose, found
 
 
 def reach(
@@ -80,7 +81,7 @@ def reach(
     near_rad: NDArray[np.float64],
     limits_rad: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """For each goal the configuration next to a given one that brings tools there, or as near as can be.
+    """The configuration next to another one that brings tools to goals, or as near as can be.
 
     Levenberg-Marquardt with damping by what is left of the way (Sugihara 2011, "Solvability-Unconcerned Inverse
     Kinematics by the Levenberg-Marquardt Method"): it neither fails nor jumps at a singular pose, and of the many
@@ -89,48 +90,58 @@ def reach(
 
     Args:
         tools: The links.
-        goals: Where they shall be, base -> link, shape (K, tools, 4, 4).
+        goals: Where they shall be, base -> link, shape (tools, 4, 4).
         near_rad: Where to begin, shape (dof,).
         limits_rad: Lowest and highest position of each joint, shape (dof, 2); never left.
 
     Returns:
-        Shape (K, dof); joints that move none of the tools stay.
+        Shape (dof,); joints that move none of the tools stay.
     """
     low, high = limits_rad.T
-    found = np.repeat(np.clip(near_rad, low, high)[None], len(goals), axis=0)
+    position = np.clip(near_rad, low, high)
     columns = np.unique(np.concatenate([tool.columns for tool in tools]))
     weights = np.tile([1.0, 1.0, 1.0, *[_METRES_BY_RAD] * 3], len(tools))
-    damping, left = np.eye(len(columns)), np.arange(len(goals))
     for _ in range(_MOST_STEPS):
-        now = [tool.poses_and_jacobians(found[left]) for tool in tools]
-        ways = [way(poses, goals[left, number]) for number, (poses, _) in enumerate(now)]
-        error = weights * np.concatenate(ways, axis=1)
-        jacobian = weights[:, None] * np.concatenate([each for _, each in now], axis=1)[:, :, columns]
-        down = jacobian.transpose(0, 2, 1)
-        far = np.sum(error * error, axis=1)
-        square = down @ jacobian + (0.5 * far + _LEAST_DAMPING)[:, None, None] * damping
-        step = np.linalg.solve(square, down @ error[:, :, None])[:, :, 0]
-        longest = np.abs(step).max(axis=1)
-        step *= np.minimum(1.0, _LONGEST_STEP_RAD / np.maximum(longest, _SHORTEST_STEP_RAD))[:, None]
-        before = found[left]
-        moved = before.copy()
-        moved[:, columns] += step
-        found[left] = moved = np.clip(moved, low, high)
-        left = left[np.abs(moved - before).max(axis=1) > _SHORTEST_STEP_RAD]
-        if not len(left):
+        now = [tool.pose_and_jacobian(position) for tool in tools]
+        ways = [way(pose[None], goal[None])[0] for (pose, _), goal in zip(now, goals, strict=True)]
+        error = weights * np.concatenate(ways)
+        jacobian = weights[:, None] * np.concatenate([each for _, each in now])
+        step = np.zeros(len(position))
+        step[columns] = _damped(jacobian[:, columns], error)
+        # A joint at its limit stays there, and the others do without it.
+        stuck = ((step < 0.0) & (position <= low)) | ((step > 0.0) & (position >= high))
+        if stuck[columns].any():
+            free = columns[~stuck[columns]]
+            step[:] = 0.0
+            step[free] = _damped(jacobian[:, free], error)
+        step *= min(1.0, _LONGEST_STEP_RAD / max(float(np.abs(step).max()), _SHORTEST_STEP_RAD))
+        before, position = position, np.clip(position + step, low, high)
+        if np.abs(position - before).max() < _SHORTEST_STEP_RAD:
             break
-    return found
+    return position
+
+
+def _damped(jacobian: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The next step, shape (joints,)."""
+    damping = 0.5 * float(error @ error) + _LEAST_DAMPING
+    square = jacobian.T @ jacobian + damping * np.eye(jacobian.shape[1])
+    return np.asarray(np.linalg.solve(square, jacobian.T @ error), np.float64)
 
 
 def way(poses: NDArray[np.float64], goals: NDArray[np.float64]) -> NDArray[np.float64]:
     """From poses to goals, (K, 4, 4) each: metres, then rotation vectors in rad, in the base frame, shape (K, 6)."""
     turn = goals[:, :3, :3] @ poses[:, :3, :3].transpose(0, 2, 1)
     axis = 0.5 * (turn[:, [2, 0, 1], [1, 2, 0]] - turn[:, [1, 2, 0], [2, 0, 1]])
-    sine = np.linalg.norm(axis, axis=1)
-    angle = np.arctan2(sine, 0.5 * (np.trace(turn, axis1=1, axis2=2) - 1.0))
-    # Next to no turn the axis is the rotation vector; half a turn has no axis here, and is not on any path.
-    scale = np.where(sine < _NO_TURN, 1.0, angle / np.maximum(sine, _NO_TURN))
-    return np.concatenate([goals[:, :3, 3] - poses[:, :3, 3], scale[:, None] * axis], axis=1)
+    sine, cosine = np.linalg.norm(axis, axis=1), 0.5 * (np.trace(turn, axis1=1, axis2=2) - 1.0)
+    # Next to no turn the axis is the rotation vector.
+    scale = np.where(sine < _NO_TURN, 1.0, np.arctan2(sine, cosine) / np.maximum(sine, _NO_TURN))
+    turned = scale[:, None] * axis
+    for row in np.flatnonzero((sine < _HALF_TURN) & (cosine < 0.0)):
+        # Half a turn: its matrix is 2 a a' - 1, of which any column shows the axis.
+        columns = turn[row] + np.eye(3)
+        longest = columns[:, int(np.linalg.norm(columns, axis=0).argmax())]
+        turned[row] = np.pi * longest / np.linalg.norm(longest)
+    return np.concatenate([goals[:, :3, 3] - poses[:, :3, 3], turned], axis=1)
 
 
 def _to(kinematics: Kinematics, link: str) -> list[Joint]:

@@ -12,7 +12,11 @@ from learned_arm.tool import Tool, reach, way
 
 # How far from a label the arm may end: a pose that it cannot reach is no target.
 _LARGEST_ERROR_M, _LARGEST_ERROR_RAD = 0.02, 0.2
-_SHORTEST_COLUMN = 1e-3
+# Two targets further apart are two postures of the arm, whatever its tool does.
+_LARGEST_STEP_RAD = 0.5
+# Columns of a rotation have length 1 and are at right angles; what is far from that is no orientation.
+_SHORTEST_COLUMN, _LONGEST_COLUMN, _LARGEST_COSINE = 0.5, 1.5, 0.5
+_ALIKE_M, _ALIKE_RAD = 1e-3, 5e-3
 
 
 class ToolLabels:
@@ -29,7 +33,9 @@ class ToolLabels:
             raise LearnedArmError("no kinematics to decode tool labels by", where=robot.name)
         self._tools = [Tool(robot.kinematics, robot.joints, tool) for tool in tools]
         self._relative = relative
-        self._limits = robot.limit("position_rad")
+        self._per_rad = robot.per_rad
+        limits, margin = robot.limit("position_rad"), robot.limit("position_margin_rad")
+        self._limits = np.stack([limits[:, 0] + margin, limits[:, 1] - margin], axis=1)
         moving = np.unique(np.concatenate([tool.columns for tool in self._tools]))
         self._others = np.setdiff1d(np.arange(robot.dof), moving)
         self._split = len(TOOL_PARTS) * len(tools)
@@ -51,19 +57,41 @@ class ToolLabels:
     def decode(
         self, labels: NDArray[np.float64], measured: NDArray[np.float64], commanded: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Labels of shape (K, numbers) -> targets, (K, dof), each the configuration next to the command in force.
+        """Labels of shape (K, numbers) -> targets, (K, dof); the first lies next to the command, each next to the last.
 
         Raises:
-            LearnedArmError: A label is no pose, or one that the arm cannot reach.
+            LearnedArmError: A label is no pose, or one that the arm cannot reach, or not from the one before.
         """
         poses = self._poses(labels[:, : self._split].reshape(len(labels), len(self._tools), 3, 3))
         if self._relative:
             poses = self._frames(measured) @ poses
-        targets = reach(self._tools, poses, commanded, self._limits)
+        targets, last = np.empty((len(labels), len(commanded))), commanded
+        for step, goals in enumerate(poses):
+            last = targets[step] = reach(self._tools, goals, last, self._limits)
         for number, tool in enumerate(self._tools):
             _require_near(way(tool.poses(targets), poses[:, number]))
+        self._require_one_posture(targets)
         targets[:, self._others] = labels[:, self._split :]
         return targets
+
+    def alike(self, one_rad: NDArray[np.float64], other_rad: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Of which configurations, (K, dof) each, the labels are the same, whatever joints there are to spare."""
+        same = np.ones(len(one_rad), dtype=bool)
+        for tool in self._tools:
+            left = np.abs(way(tool.poses(one_rad), tool.poses(other_rad)))
+            same &= (left[:, :3].max(axis=1) < _ALIKE_M) & (left[:, 3:].max(axis=1) < _ALIKE_RAD)
+        return same
+
+    def _require_one_posture(self, targets: NDArray[np.float64]) -> None:
+        steps = np.abs(np.diff(targets, axis=0)) / self._per_rad
+        if len(steps) and steps.max() > _LARGEST_STEP_RAD:
+            step = int(np.argmax(steps.max(axis=1)))
+            raise LearnedArmError(
+                "label asks for another posture of the arm",
+                where=f"step {step + 1}",
+                got=f"{steps[step].max():.2f} rad at once",
+                allowed=f"{_LARGEST_STEP_RAD} rad",
+            )
 
     def _frames(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where the tools are measured, shape (tools, 4, 4)."""
@@ -72,8 +100,12 @@ class ToolLabels:
     def _poses(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Position and two columns, rows of shape (K, tools, 3, 3) -> poses, (K, tools, 4, 4), by Gram-Schmidt."""
         position, first, second = parts[..., 0, :], parts[..., 1, :], parts[..., 2, :]
-        first = _unit(first)
-        second = _unit(second - np.sum(first * second, axis=-1, keepdims=True) * first)
+        first, second = _unit(first), _unit(second)
+        cosine = np.sum(first * second, axis=-1, keepdims=True)
+        if (np.abs(cosine) > _LARGEST_COSINE).any():
+            got = f"columns at a cosine of {float(np.abs(cosine).max()):.2f}"
+            raise LearnedArmError("label of a tool is no orientation", got=got, allowed=f"{_LARGEST_COSINE} or less")
+        second = (second - cosine * first) / np.sqrt(1.0 - cosine**2)
         poses = np.zeros((*parts.shape[:2], 4, 4))
         for column, each in enumerate((first, second, np.cross(first, second), position)):
             poses[..., :3, column] = each
@@ -83,8 +115,11 @@ class ToolLabels:
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    if (length < _SHORTEST_COLUMN).any():
-        raise LearnedArmError("label of a tool is no orientation", got=f"a column of length {float(length.min()):.2g}")
+    odd = length[(length < _SHORTEST_COLUMN) | (length > _LONGEST_COLUMN)]
+    if len(odd):
+        allowed = f"[{_SHORTEST_COLUMN}, {_LONGEST_COLUMN}]"
+        got = f"a column of length {float(odd[0]):.2g}"
+        raise LearnedArmError("label of a tool is no orientation", got=got, allowed=allowed)
     return vectors / length
 
 

@@ -56,7 +56,9 @@ class Intake:
         for source in loop.contract.robot.joint_states:
             self._listener.listen(JointState, source.topic, qos.small(), partial(self._on_stream, source.topic))
         for wrench in loop.contract.wrenches.values():
-            self._listener.listen(WrenchStamped, wrench.topic, qos.small(), partial(self._on_stream, wrench.topic))
+            self._listener.listen(
+                WrenchStamped, wrench.topic, qos.sensors_in(lock_step), partial(self._on_stream, wrench.topic)
+            )
         self._listener.listen(JointState, "/arm/sent", qos.small(), self._on_sent)
         self._listener.start()
 

@@ -21,6 +21,7 @@ import pytest
 from demo_tools.flow.domains import held_domain, lock_of
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import transport
+from test.launched import launch, prefix  # noqa: F401 - fixtures
 
 hypothesis.settings.register_profile("learned_arm", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("learned_arm")

@@ -27,7 +27,6 @@ TARGET_TOPICS = {"sent": SENT, "requested": "/arm/requested"}
 _SECOND_NS = 1_000_000_000
 # A tick waits for streams that come late in the bag, but not for one that has stopped.
 _PATIENCE_NS = 1 * _SECOND_NS
-_CAPACITY = 4096
 # Commanded ticks without an observation that may be cut off at each end, where recording starts and stops.
 _LARGEST_TRIM_NS = _SECOND_NS // 2
 _LONGEST_EPISODE_NS = 6 * 3600 * _SECOND_NS
@@ -157,7 +156,7 @@ class _Sampler:
 
     def __init__(self, contract: Contract, images: bool) -> None:
         seen = replace(contract, history=1, cameras=contract.cameras if images else {})
-        self._aligner = Aligner(contract, _CAPACITY)
+        self._aligner = Aligner(contract)
         self._builder = ObservationBuilder(seen)
         self._images = images
         self.streams = stream_names(contract)

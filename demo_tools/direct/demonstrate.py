@@ -11,7 +11,10 @@ from demo_tools.dataset.ticks import EpisodeTicks
 from demo_tools.direct.arm import DirectArm
 from demo_tools.simulation.expert import ScriptedExpert
 from learned_arm.canonical import hash_of
+from learned_arm.contract import Contract
 from learned_arm.episode import Episode, InitialState
+from learned_arm.errors import LearnedArmError
+from learned_arm.state import ToolPoses
 from learned_arm.timeline import Timeline, at_point
 
 # The arm settles before a person begins, and rests when the task is done.
@@ -93,7 +96,7 @@ def demonstrate(
     found = EpisodeTicks(
         ticks_ns=np.array(ticks, np.int64),
         measured=np.stack(measured),
-        state=np.stack(measured),
+        state=_states(arm.contract, np.stack(measured)),
         commanded=np.array([sent[tick_ns] for tick_ns in ticks]),
         targets=np.array([sent.get(tick_ns + offset_ns, last) for tick_ns in ticks]),
         sources=np.zeros(len(ticks), np.int64),
@@ -107,3 +110,17 @@ def demonstrate(
         ),
     )
     return Demonstration(episode, found, np.stack(requested))
+
+
+def _states(contract: Contract, measured: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a policy's state would have been, shape (N, numbers). Nothing is felt here.
+
+    Raises:
+        LearnedArmError: The contract asks for wrenches.
+    """
+    if contract.wrenches:
+        raise LearnedArmError("no wrench in one process", where="demonstration", got=sorted(contract.wrenches))
+    kinematics = contract.robot.kinematics
+    if not contract.tools or kinematics is None:
+        return measured
+    return np.concatenate([measured, ToolPoses(kinematics, contract.robot.joints, contract.tools).at(measured)], axis=1)

@@ -129,8 +129,8 @@ class HeardCamera(HeardTopic):
         self.frames[view.frame_id] += 1
         # Looking at every picture of four cameras would be what makes them late.
         if self._count % _SAMPLED == 0:
-            if self._message != pictures.DEPTH:
-                self.small = pictures.decode_small(raw, self._message)
+            small = pictures.decode_small(raw, self._message)
+            self.small = small if self._message != pictures.DEPTH else None
             self.looked_at += 1
             self._digests.add(blake2b(view.data, digest_size=16).digest())
         self._count += 1

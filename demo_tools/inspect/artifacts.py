@@ -155,6 +155,7 @@ def policy(path: Path) -> dict[str, Any]:
     found = open_policy(path)
     worst, action = prove(found, allow_untested=True), found.contract.action
     cases = f"{found.selftest.cases} cases, off by {worst:.2g}" if worst is not None else "none"
+    numbers = len(found.contract.state_names)
     cameras = (f"{name} {camera.size[1]}x{camera.size[0]}" for name, camera in found.contract.cameras.items())
     return {
         "kind": "policy (ONNX)",
@@ -163,8 +164,8 @@ def policy(path: Path) -> dict[str, Any]:
         "hash": found.hash,
         "task": found.contract.task,
         "contract": contract_line(found.contract),
-        "sees": f"{', '.join(cameras)}; {found.contract.robot.dof} joints; history {found.contract.history}",
-        "gives": f"{action.horizon} x {found.contract.robot.dof} {action.representation} labels",
+        "sees": f"{', '.join(cameras)}; {numbers} numbers of state; history {found.contract.history}",
+        "gives": f"{action.horizon} x {len(found.contract.label_names)} {action.representation} labels",
         "joints": ", ".join(found.contract.robot.joints),
         "kind of policy": found.kind,
         "self-test": cases if worst is None else f"{cases} (allowed {found.tolerance:g})",

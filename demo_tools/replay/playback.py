@@ -173,12 +173,21 @@ class Playback:
             initial_error_rad=np.array([self._initial_error_rad.get(joint, 0.0) for joint in robot.joints]),
             recorded_sent=self._recorded_sent() / self._per_rad,
             recorded_measured=self._recorded.measured / self._per_rad,
-            told=told / self._per_rad,
+            told=self._word(told) / self._per_rad,
             played=played / self._per_rad,
             sent=obeyed / self._per_rad,
             measured=measured / self._per_rad,
             relative_to_command=action.representation in ("delta", "velocity"),
         )
+
+    def _word(self, told: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the labels say, in the joints that were recorded where only the tools were told of."""
+        labels = self._contract.tool_labels
+        if labels is None or self._stream == SENT or not len(told):
+            return told
+        recorded = self._recorded_sent()[: len(told)]
+        same = labels.alike(told[: len(recorded)], recorded)
+        return np.concatenate([np.where(same[:, None], recorded, told[: len(recorded)]), told[len(recorded) :]])
 
     def arrived(self, measured_rad: NDArray[np.float64]) -> bool:
         """Whether the arm is where the episode began; refuses the replay when it is not."""
@@ -218,7 +227,12 @@ class Playback:
             # Who looked at the table may have pushed the arm.
             return None
         if len(self._replayed) < len(self._player):
-            return self._play(tick_ns, late_ns, measured_rad)
+            try:
+                return self._play(tick_ns, late_ns, measured_rad)
+            except LearnedArmError as error:
+                # Where tools shall be may be out of this arm's reach.
+                self.fail(f"label {len(self._replayed)} cannot be played: {error}")
+                return None
         self._waited += 1
         if self._waited > 2 * SETTLE_TICKS and not self.asks:
             self._end()

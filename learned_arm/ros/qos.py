@@ -32,6 +32,12 @@ def images_out() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
+def sensors_in(lock_step: bool) -> QoSProfile:
+    """Fast sensors' subscribers: best effort on a robot, reliable where each message is awaited; the last 100."""
+    reliability = ReliabilityPolicy.RELIABLE if lock_step else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=reliability)
+
+
 def images_in(lock_step: bool) -> QoSProfile:
     """Image subscribers: best effort on a robot (matches every driver), reliable where each frame is awaited."""
     reliability = ReliabilityPolicy.RELIABLE if lock_step else ReliabilityPolicy.BEST_EFFORT

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rosbags.typesys import Stores, get_typestore
 
+from demo_tools.dataset import video
 from learned_arm.depth import DepthRange, read_metres
 from learned_arm.errors import LearnedArmError
 from learned_arm.pictures import DEPTH, RAW, decode, decode_small, look
@@ -38,8 +39,8 @@ def message(numbers: np.ndarray, encoding: str, padding: int = 0, **lies: Any) -
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_millimetres_and_metres_in_either_byte_order_look_alike(order: Literal["<", ">"], padding: int) -> None:
     metres = (MILLIMETRES / 1000).astype(np.float32)
-    # 1 to 255 from near to far, halfway between the two in the middle, and black where nothing was measured.
-    expected = np.array([[0, 1, 1], [128, 255, 255]], np.uint8)[..., None].repeat(3, axis=2)
+    # 255 to 48 from near to far, halfway between the two in the middle, and black where nothing was measured.
+    expected = np.array([[0, 255, 255], [152, 48, 48]], np.uint8)[..., None].repeat(3, axis=2)
     for numbers, encoding in ((MILLIMETRES, "16UC1"), (metres, "32FC1")):
         raw = message(numbers.astype(numbers.dtype.newbyteorder(order)), encoding, padding)
         np.testing.assert_array_equal(decode(raw, message=DEPTH, shown=RANGE), expected)
@@ -73,6 +74,17 @@ def test_a_depth_image_that_lies_is_refused(lies: dict[str, Any], words: str) ->
     encoding = lies.pop("encoding", "16UC1")
     with pytest.raises(LearnedArmError, match=words):
         decode(message(MILLIMETRES, encoding, **lies), message=DEPTH, shown=RANGE)
+
+
+def test_what_was_not_measured_never_looks_near_also_behind_a_video() -> None:
+    rng, size = np.random.default_rng(0), (96, 96)
+    metres = np.linspace(0.2, 1.2, 96 * 96, dtype=np.float32).reshape(size)[None].repeat(8, axis=0)
+    holes = rng.random(metres.shape) < 0.05
+    holes[:, 40:60, 30:50] = True
+    frames = RANGE.shade(np.where(holes, 0.0, metres).astype(np.float32))[..., None].repeat(3, axis=3)
+    decoded = np.stack(list(video.decode(video.encode(frames, 20))))[..., 0]
+    halfway = int(RANGE.shade(np.array([0.7], np.float32))[0])
+    assert np.quantile(decoded[holes], 0.99) < halfway and np.median(decoded[holes]) < 24
 
 
 def test_depth_is_no_raw_image_and_a_raw_image_no_depth() -> None:

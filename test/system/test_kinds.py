@@ -21,6 +21,7 @@ from demo_tools.dataset.gate import Gate
 from demo_tools.flow import lead
 from demo_tools.flow.operator import Operator
 from demo_tools.flow.stack import NODES
+from demo_tools.replay.verdict import Verdict
 from demo_tools.simulation.posed_arm import sample_reach
 from learned_arm.action import ActionCodec, Reference
 from learned_arm.contract import TOOL_REPRESENTATIONS, Contract
@@ -30,10 +31,11 @@ from learned_arm.robot import load_robot
 from learned_arm.ros import messages
 from learned_arm.state import ToolPoses
 from test.kinds import reaching
+from test.launched import needs_launch
 from test.patience import MAX_AGE_S, patient
 
 pytestmark = [pytest.mark.ros, pytest.mark.limit_s(300)]
-TELEOP = "/teleop_node"
+TELEOP, CONTRACT = "/teleop_node", "contract.yaml"
 SEED, MOVE_S = 4, 4.0
 # By kind how its labels are written.
 KINDS = {"aloha": "tool_relative", "fr3": "tool_pose", "so101": "tool_relative", "ur5e": "chunk_relative"}
@@ -114,22 +116,75 @@ class LeaderArm:
             self._out.publish(messages.joint_state(time.time_ns(), self._joints, self._position_rad))
 
 
+class ByHand:
+    """Starts node after node."""
+
+    def __init__(self, spawn: Any, contract: Path, folder: Path) -> None:
+        self._spawn, self._contract, self._folder = spawn, contract, folder
+
+    def bring_up(self) -> None:
+        self._spawn.node(NODES["sim_arm_node"], contract=self._contract)
+        self._spawn.node(NODES["arm_node"], contract=self._contract)
+        self._spawn.node(NODES["recorder_node"], contract=self._contract, root=self._folder / "demos")
+
+    def teleoperate(self, mapping: Path) -> Any:
+        return self._spawn.node(NODES["teleop_node"], contract=self._contract, mapping=mapping)
+
+    def replay(self, operator: Operator, folder: Path) -> None:
+        self._spawn.node(NODES["replay_node"], contract=self._contract)
+        lead.meet(operator, lead.REPLAY)
+        lead.replay(operator, folder)
+
+    def run_policy(self, model: Path) -> None:
+        self._spawn.node(NODES["policy_node"], contract=self._contract, model=model, auto_activate=True)
+
+
+class ByLaunch:
+    """Starts the same by the launch files that a person would."""
+
+    def __init__(self, launch: Any, contract: Path, folder: Path) -> None:
+        self._launch, self._contract, self._folder = launch, f"contract:={contract}", folder
+
+    def bring_up(self) -> None:
+        self._launch("sim.launch.py", self._contract, "recorder:=false")
+        self._launch("record.launch.py", self._contract, f"root:={self._folder / 'demos'}")
+
+    def teleoperate(self, mapping: Path) -> Any:
+        return self._launch("teleop.launch.py", self._contract, f"mapping:={mapping}")
+
+    def replay(self, operator: Operator, folder: Path) -> None:
+        launched = self._launch("replay.launch.py", f"episode:={folder}", self._contract)
+        operator.wait(lambda: launched.popen.poll() is not None, 120.0, "the replay")
+
+    def run_policy(self, model: Path) -> None:
+        self._launch("policy.launch.py", self._contract, f"model:={model}")
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(each, marks=[] if each == ALWAYS else pytest.mark.prove) for each in KINDS]
 )
 def test_an_arm_is_examined_taught_replayed_and_moved_by_a_policy(name: str, spawn: Any, tmp_path: Path) -> None:
+    go_through_everything(name, spawn, ByHand(spawn, tmp_path / CONTRACT, tmp_path), tmp_path)
+
+
+@needs_launch
+@pytest.mark.prove
+@pytest.mark.parametrize("name", KINDS)
+def test_the_same_by_its_launch_files(name: str, spawn: Any, launch: Any, tmp_path: Path) -> None:
+    go_through_everything(name, spawn, ByLaunch(launch, tmp_path / CONTRACT, tmp_path), tmp_path)
+
+
+def go_through_everything(name: str, spawn: Any, ways: ByHand | ByLaunch, tmp_path: Path) -> None:
     contract = task_for(name)
-    path, mapping, model = tmp_path / "contract.yaml", tmp_path / "leader.yaml", tmp_path / "policy.onnx"
+    path, mapping, model = tmp_path / CONTRACT, tmp_path / "leader.yaml", tmp_path / "policy.onnx"
     write_json(path, contract.canonical())
     joints = {joint: {"leader": joint} for joint in contract.robot.joints}
     write_json(mapping, {"teleop": "leader", "topic": "/leader/joint_states", "joints": joints})
     home = np.array(contract.robot.home_rad)
     at_home = ActionCodec(contract).encode(home[None], Reference(home, home))[0]
     write_policy(model, contract, largest_label_rad=0.01, about=at_home)
-    spawn.node(NODES["sim_arm_node"], contract=path)
-    spawn.node(NODES["arm_node"], contract=path)
-    spawn.node(NODES["recorder_node"], contract=path, root=tmp_path / "demos")
-    teleop = spawn.node(NODES["teleop_node"], contract=path, mapping=mapping)
+    ways.bring_up()
+    teleop = ways.teleoperate(mapping)
     with Operator(spawn.domain_id, lambda: None) as operator:
         lead.meet(operator, lead.SIM, lead.ARM, lead.RECORDER)
         operator.expect(TELEOP, engage=SetBool)
@@ -156,12 +211,11 @@ def test_an_arm_is_examined_taught_replayed_and_moved_by_a_policy(name: str, spa
         assert episode.outcome == "success" and episode.lost_messages == 0
         teleop.stop()
 
-        spawn.node(NODES["replay_node"], contract=path)
-        lead.meet(operator, lead.REPLAY)
-        said = lead.replay(operator, folder)
-        assert said["verdict"] == "passed", said
+        ways.replay(operator, folder)
+        said = Verdict.load(folder)
+        assert said is not None and said.verdict == "passed", said
 
-        spawn.node(NODES["policy_node"], contract=path, model=model, auto_activate=True)
+        ways.run_policy(model)
         lead.meet(operator, lead.POLICY)
         operator.switch(lead.POLICY, "engage", True, patience_s=10.0)
         operator.wait(lambda: operator.statuses[lead.ARM].get("state") == "engaged", 20.0, "the policy to move the arm")
