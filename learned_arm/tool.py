@@ -13,10 +13,12 @@ from learned_arm.kinematics import ForwardKinematics, Joint, Kinematics
 _MOST_STEPS = 15
 # A radian off counts as much as a decimetre off where both cannot be met.
 _METRES_BY_RAD = 0.1
+# A centimetre, or a tenth of a radian, is worth 3 rad of the joints, a millimetre 0.3 rad.
+_WORTH = 1e-5
 _LONGEST_STEP_RAD = 0.3
 # Of a label, float32, a step this short changes nothing.
-_SHORTEST_STEP_RAD = 1e-8
-_LEAST_DAMPING, _NO_TURN, _HALF_TURN = 1e-12, 1e-12, 1e-6
+_SHORTEST_STEP_RAD = 1e-7
+_NO_TURN, _HALF_TURN = 1e-12, 1e-6
 
 
 class Tool:
@@ -81,12 +83,13 @@ def reach(
     near_rad: NDArray[np.float64],
     limits_rad: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The configuration next to another one that brings tools to goals, or as near as can be.
+    """The configuration next to another one that brings tools to goals, or as near as is worth the motion.
 
-    Levenberg-Marquardt with damping by what is left of the way (Sugihara 2011, "Solvability-Unconcerned Inverse
-    Kinematics by the Levenberg-Marquardt Method"): it neither fails nor jumps at a singular pose, and of the many
-    solutions of an arm with joints to spare it takes the one that moves them least. The same numbers give the same
-    answer to the bit.
+    What is least is the squared way that is left, plus 1e-5 of the squared motion of the joints: where a small motion
+    of the tool would take a large one of the joints (a singular pose) the tool stays a little behind instead, and of
+    the many solutions of an arm with joints to spare the one that moves them least is taken. By Levenberg-Marquardt
+    with damping by what is left (Sugihara 2011, "Solvability-Unconcerned Inverse Kinematics by the
+    Levenberg-Marquardt Method"). The same numbers give the same answer to the bit.
 
     Args:
         tools: The links.
@@ -106,14 +109,14 @@ def reach(
         ways = [way(pose[None], goal[None])[0] for (pose, _), goal in zip(now, goals, strict=True)]
         error = weights * np.concatenate(ways)
         jacobian = weights[:, None] * np.concatenate([each for _, each in now])
-        step = np.zeros(len(position))
-        step[columns] = _damped(jacobian[:, columns], error)
+        step, back = np.zeros(len(position)), near_rad - position
+        step[columns] = _damped(jacobian[:, columns], error, back[columns])
         # A joint at its limit stays there, and the others do without it.
         stuck = ((step < 0.0) & (position <= low)) | ((step > 0.0) & (position >= high))
         if stuck[columns].any():
             free = columns[~stuck[columns]]
             step[:] = 0.0
-            step[free] = _damped(jacobian[:, free], error)
+            step[free] = _damped(jacobian[:, free], error, back[free])
         step *= min(1.0, _LONGEST_STEP_RAD / max(float(np.abs(step).max()), _SHORTEST_STEP_RAD))
         before, position = position, np.clip(position + step, low, high)
         if np.abs(position - before).max() < _SHORTEST_STEP_RAD:
@@ -121,11 +124,13 @@ def reach(
     return position
 
 
-def _damped(jacobian: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
+def _damped(
+    jacobian: NDArray[np.float64], error: NDArray[np.float64], back: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """The next step, shape (joints,)."""
-    damping = 0.5 * float(error @ error) + _LEAST_DAMPING
+    damping = 0.5 * float(error @ error) + _WORTH
     square = jacobian.T @ jacobian + damping * np.eye(jacobian.shape[1])
-    return np.asarray(np.linalg.solve(square, jacobian.T @ error), np.float64)
+    return np.asarray(np.linalg.solve(square, jacobian.T @ error + _WORTH * back), np.float64)
 
 
 def way(poses: NDArray[np.float64], goals: NDArray[np.float64]) -> NDArray[np.float64]:
