@@ -13,8 +13,8 @@ from learned_arm.kinematics import ForwardKinematics, Joint, Kinematics
 _MOST_STEPS = 15
 # A radian off counts as much as a decimetre off where both cannot be met.
 _METRES_BY_RAD = 0.1
-# A centimetre, or a tenth of a radian, is worth 3 rad of the joints, a millimetre 0.3 rad.
-_WORTH = 1e-5
+# A centimetre, or a tenth of a radian, is worth 1 rad of the joints, a millimetre 0.1 rad.
+_WORTH = 1e-4
 _LONGEST_STEP_RAD = 0.3
 # Of a label, float32, a step this short changes nothing.
 _SHORTEST_STEP_RAD = 1e-7
@@ -85,7 +85,7 @@ def reach(
 ) -> NDArray[np.float64]:
     """The configuration next to another one that brings tools to goals, or as near as is worth the motion.
 
-    What is least is the squared way that is left, plus 1e-5 of the squared motion of the joints: where a small motion
+    What is least is the squared way that is left, plus 1e-4 of the squared motion of the joints: where a small motion
     of the tool would take a large one of the joints (a singular pose) the tool stays a little behind instead, and of
     the many solutions of an arm with joints to spare the one that moves them least is taken. By Levenberg-Marquardt
     with damping by what is left (Sugihara 2011, "Solvability-Unconcerned Inverse Kinematics by the
