@@ -90,7 +90,7 @@ def test_what_is_saved_loads_equal(tmp_path: Path, changes: dict[str, object]) -
 @pytest.mark.parametrize(
     ("key", "value", "named"),
     [
-        ("version", 2, "version"),
+        ("version", 1, "version"),
         ("outcome", "maybe", "outcome"),
         ("task", "../up", "task"),
         ("messages_hash", "xyz", "SHA-256"),

@@ -106,6 +106,7 @@ def look(tmp_path_factory: pytest.TempPathFactory, cued: Contract) -> tuple[Expo
     return policy, run / "evaluate_look" / statement["trials"][0]["folder"]
 
 
+@pytest.mark.prove
 def test_a_policy_with_memory_goes_through_the_whole_flywheel(look: tuple[ExportedPolicy, Path]) -> None:
     policy, rollout = look
     assert policy.parity_max_abs < 1e-4
@@ -135,6 +136,7 @@ def relived(rollout: Path, contract: Contract, policy: OnnxPolicy) -> list[tuple
     return pairs
 
 
+@pytest.mark.prove
 def test_the_node_steps_memory_once_a_tick(look: tuple[ExportedPolicy, Path], cued: Contract) -> None:
     exported, rollout = look
     pairs = relived(rollout, cued, OnnxPolicy(exported.path))

@@ -167,6 +167,7 @@ def test_a_person_may_be_the_judge(shown: tuple[Contract, Path], tmp_path: Path,
     assert status["verdict"] == verdict, status
 
 
+@pytest.mark.prove
 def test_the_goal_image_tells_what_solves_the_task_from_what_does_not(
     shown: tuple[Contract, Path], tmp_path: Path
 ) -> None:
