@@ -64,11 +64,8 @@ class InitialStateCapture:
 
     def _bytes_of(self, topic: str, data: bytes) -> int:
         """As how much a first image may be written: a grey one gets three channels, a compressed one grows."""
-        message = self._cameras[topic][1].message
-        if message == pictures.RAW:
-            return _PNG_CHANNELS * len(data)
         try:
-            view = pictures.look(data, message)
+            view = pictures.look(data, self._cameras[topic][1].message)
         except LearnedArmError:
             return 0
         return _PNG_CHANNELS * view.height * view.width

@@ -105,11 +105,14 @@ def learnable(design: LabelDesign) -> bool:
 
 @pytest.mark.limit_s(3 * 3600)
 def test_policies_confirm_the_recommendation() -> None:
-    """The best three designs and the worst, each with the same demonstrations, iterations and held-out states."""
+    """The best three designs and the worst, each with the same demonstrations, iterations and held-out states.
+
+    Of designs of which no replay passes the worst is the one whose single labels lead furthest astray.
+    """
     designs = {each.name: each for each in standard_designs() if learnable(each) and each.precision == "float32"}
     rows = [row for name, row in swept("pick_cube").items() if name in designs]
     best = [each.design for each in contenders(rows)[:3]]
-    worst = min(rows, key=lambda each: (each.passed, each.passed_with_errors)).design
+    worst = min(rows, key=lambda each: (each.passed, each.passed_with_errors, -each.step_rad)).design
     folders, base = recorded("pick_cube", DEMONSTRATIONS), load_contract("pick_cube")
     rates = {}
     for name in (*best, worst):
