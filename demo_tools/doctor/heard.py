@@ -12,7 +12,7 @@ from learned_arm import cdr, pictures
 from learned_arm.errors import LearnedArmError
 from learned_arm.streams import StreamCounter, StreamStatistics
 
-_SAMPLED = 4
+_SAMPLED = 8
 
 
 class HeardTopic:
