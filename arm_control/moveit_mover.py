@@ -1,7 +1,8 @@
 """Plans a joint move with MoveIt, around what its planning scene knows; the door plays it as it plays any other.
 
 Source of the calls: moveit_py of MoveIt 2.12 (Jazzy), its bindings of planning_component, robot_state and
-robot_trajectory. MoveIt plans here and executes nothing: it would be a second way to the arm.
+robot_trajectory, and moveit_configs_utils. Never run with them: they are on no registry. It takes configurations as
+MoveIt's setup assistant makes them. MoveIt plans here and executes nothing: it would be a second way to the arm.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ RUCKIG, MOVEIT = "ruckig", "moveit"
 MOVERS = (RUCKIG, MOVEIT)
 _NODE = "learned_arm_moveit"
 _BEGINS_WITHIN_RAD = 0.02
+# What MoveItCpp asks for besides a robot's configuration, which seldom has it (its PlanningPipelineOptions and the
+# PlanRequestParameters of its PlanningComponent).
+_OPTIONS = {
+    "planning_pipelines": {"pipeline_names": ["ompl"]},
+    "plan_request_params": {"planning_attempts": 1, "planning_pipeline": "ompl", "planning_time": 5.0},
+}
 
 
 class MoveItMover:
@@ -42,8 +49,10 @@ class MoveItMover:
         self._parameters = _module("moveit.planning").PlanRequestParameters
         self._state = _module("moveit.core.robot_state").RobotState
         try:
-            self._moveit = _started(robot.name, package)
+            self._moveit = _started(package)
             self._component = self._moveit.get_planning_component(self._group)
+        except LearnedArmError:
+            raise
         except Exception as error:  # the builder and the bindings raise whatever they come upon
             words = " ".join(f"{type(error).__name__}: {error}".split())
             raise LearnedArmError("MoveIt does not start", where=package, got=words, allowed="its package") from error
@@ -100,8 +109,11 @@ def followed(
         speed_scale: For the joints that it does not name.
 
     Raises:
-        LearnedArmError: It is empty, not finite, runs backward, does not begin where the arm is or leaves our limits.
+        LearnedArmError: It is empty, of another arm, not finite, runs backward, begins elsewhere or leaves our limits.
     """
+    strange = sorted(set(path.joint_names) - set(robot.joints))
+    if strange:
+        raise LearnedArmError("the plan is of another arm", where=robot.name, got=strange, allowed=list(robot.joints))
     names, places = list(path.joint_names), [robot.joints.index(each) for each in path.joint_names]
     order = JointOrder(names)
     if not path.points:
@@ -113,8 +125,9 @@ def followed(
         raise LearnedArmError("the plan runs backward", where=robot.name, got=times_s[:4].tolist())
     off = np.abs(at[0] - start_rad[places]) > _BEGINS_WITHIN_RAD * robot.per_rad[places]
     if off.any():
-        joint = names[int(np.flatnonzero(off)[0])]
-        raise LearnedArmError("the plan begins elsewhere", where=joint, allowed=f"within {_BEGINS_WITHIN_RAD} rad")
+        first = int(np.flatnonzero(off)[0])
+        got, allowed = f"{at[0, first]:.3f}", f"{start_rad[places[first]]:.3f}, within {_BEGINS_WITHIN_RAD} rad"
+        raise LearnedArmError("the plan begins elsewhere", where=names[first], got=got, allowed=allowed)
     count = max(int(np.ceil(times_s[-1] * robot.control_rate_hz)), 1)
     when_s = np.minimum(np.arange(1, count + 1) / robot.control_rate_hz, times_s[-1])
     goal = np.where(np.isin(np.arange(robot.dof), places), start_rad, goal_rad)
@@ -123,10 +136,11 @@ def followed(
     positions = _lengthened(beside.positions_rad, len(stamps_ns))
     positions[:, places] = _lengthened(_cubic(times_s, at, speed, when_s), len(stamps_ns))
     low, high = robot.limit("position_rad").T
-    outside = ((positions < low) | (positions > high)).any(axis=0)
+    outside = (positions < low) | (positions > high)
     if outside.any():
-        joint = robot.joints[int(np.flatnonzero(outside)[0])]
-        raise LearnedArmError("the plan leaves our limits", where=joint, allowed="the limits of the robot file")
+        point, joint = (int(each) for each in np.argwhere(outside)[0])
+        got, allowed = f"{positions[point, joint]:.3f}", f"{low[joint]:.3f} .. {high[joint]:.3f}"
+        raise LearnedArmError("the plan leaves our limits", where=robot.joints[joint], got=got, allowed=allowed)
     return Timeline(stamps_ns, positions)
 
 
@@ -165,11 +179,13 @@ def mover_of(name: str, robot: Robot) -> Mover:
 
 
 @cache
-def _started(robot_name: str, package: str) -> Any:
+def _started(package: str) -> Any:
     """One MoveItPy a process: it is a node."""
     builder = _module("moveit_configs_utils").MoveItConfigsBuilder
-    configuration = builder(robot_name, package_name=package).to_moveit_configs()
-    return _module("moveit.planning").MoveItPy(node_name=_NODE, config_dict=configuration.to_dict())
+    # What a configuration's own files are called after.
+    name = package.removesuffix("_moveit_config").removeprefix("moveit_resources_")
+    configuration = builder(name, package_name=package).to_moveit_configs().to_dict()
+    return _module("moveit.planning").MoveItPy(node_name=_NODE, config_dict={**configuration, **_OPTIONS})
 
 
 def _module(name: str) -> Any:

@@ -54,6 +54,12 @@ def state_names(joints: Iterable[str], tools: Iterable[str], wrenches: Iterable[
     )
 
 
+def pose_numbers(poses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`TOOL_PARTS` of one tool after the other, shape (K, 9 * tools), of poses, shape (K, tools, 4, 4)."""
+    parts = [poses[:, :, :3, column] for column in (3, 0, 1)]
+    return np.concatenate(parts, axis=2).reshape(len(poses), -1)
+
+
 class ToolPoses:
     """Where some links are.
 
@@ -69,6 +75,4 @@ class ToolPoses:
 
     def at(self, position_rad: NDArray[np.float64]) -> NDArray[np.float64]:
         """`TOOL_PARTS` of one tool after the other, shape (K, 9 * tools), for configurations of shape (K, dof)."""
-        poses = self._forward.poses(position_rad)[:, self._links]
-        parts = [poses[:, :, :3, column] for column in (3, 0, 1)]
-        return np.concatenate(parts, axis=2).reshape(len(position_rad), -1)
+        return pose_numbers(self._forward.poses(position_rad)[:, self._links])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
-from learned_arm.state import TOOL_PARTS, tool_names
+from learned_arm.state import TOOL_PARTS, pose_numbers, tool_names
 from learned_arm.tool import Tool, reach, way
 
 # How far from a label the arm may end: a pose that it cannot reach is no target.
@@ -51,8 +51,7 @@ class ToolLabels:
         poses = np.stack([tool.poses(targets) for tool in self._tools], axis=1)
         if self._relative:
             poses = np.linalg.inv(self._frames(measured)) @ poses
-        parts = np.concatenate([poses[:, :, :3, column] for column in (3, 0, 1)], axis=2)
-        return np.concatenate([parts.reshape(len(targets), -1), targets[:, self._others]], axis=1)
+        return np.concatenate([pose_numbers(poses), targets[:, self._others]], axis=1)
 
     def decode(
         self, labels: NDArray[np.float64], measured: NDArray[np.float64], commanded: NDArray[np.float64]

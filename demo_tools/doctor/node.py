@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +27,8 @@ NAME = "learned_arm_doctor"
 # Best effort hears every publisher; deep enough that it is the publisher who is late, if anybody.
 _EARS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
 _SPIN_S = 0.05
-# The first message of a stream may have waited for discovery.
-_SETTLE_S = 1.0
+# The first message of a stream may have waited for discovery; a stream that is never heard is waited for so long.
+_SETTLE_S, _LONGEST_SETTLE_S = 1.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def listen(contract: Contract, seconds: float) -> Heard:
 
     Args:
         contract: Names them.
-        seconds: How long, after a second in which discovery settles.
+        seconds: How long, from when every stream was heard once: after a second at the earliest, four at the latest.
     """
     context = Context()
     rclpy.init(context=context)
@@ -68,12 +69,19 @@ def listen(contract: Contract, seconds: float) -> Heard:
     kinds: dict[str, type] = {**dict.fromkeys(joints, JointState), **dict.fromkeys(wrenches, WrenchStamped)}
     kinds |= {each.topic: messages.image_type(each.message) for each in contract.cameras.values()}
     status: dict[str, str] = {}
-    starts_ns = time.time_ns() + round(_SETTLE_S * 1e9)
+    unheard, starts_ns = set(kinds), math.inf
 
     def take(heard: HeardTopic, raw: bytes, info: dict[str, Any]) -> None:
+        unheard.discard(heard.topic)
         received_ns = int(info["received_timestamp"])
         if received_ns >= starts_ns:
             heard.add(raw, int(info["source_timestamp"]), received_ns, info.get("publication_sequence_number"))
+
+    def spin(least_s: float, most_s: float) -> None:
+        """Until every stream was heard, within bounds."""
+        began_s = time.monotonic()
+        while (spent_s := time.monotonic() - began_s) < most_s and (unheard or spent_s < least_s):
+            executor.spin_once(timeout_sec=_SPIN_S)
 
     def see(message: DiagnosticStatus) -> None:
         status.update(messages.status_values(message), text=message.message)
@@ -83,9 +91,9 @@ def listen(contract: Contract, seconds: float) -> Heard:
             listener.listen(kinds[topic], topic, _EARS, partial(take, each))
         node.create_subscription(DiagnosticStatus, "/arm_node/status", see, qos.small())
         listener.start()
-        until_s = time.monotonic() + _SETTLE_S + seconds
-        while time.monotonic() < until_s:
-            executor.spin_once(timeout_sec=_SPIN_S)
+        spin(_SETTLE_S, _LONGEST_SETTLE_S)
+        starts_ns = time.time_ns()
+        spin(seconds, seconds)
         services = [name for name, _ in node.get_service_names_and_types()]
         return Heard(joints, cameras, wrenches, status, services)
     finally:

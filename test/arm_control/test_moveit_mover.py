@@ -68,6 +68,7 @@ def test_a_plan_that_cannot_be_meant_is_refused() -> None:
             followed(ROBOT, plan, HOME, GOAL, START_NS)
 
     refused(JointTrajectory(joint_names=ARM), "the plan is empty")
+    refused(JointTrajectory(joint_names=["wheel"], points=path().points), "the plan is of another arm; got")
     backward = path()
     backward.points[3].time_from_start = Duration(sec=0, nanosec=0)
     refused(backward, "the plan runs backward")

@@ -46,6 +46,12 @@ def walk(each: Contract, seed: int, count: int = 12) -> np.ndarray:
     return np.clip(path, limits[:, 0] + margin, limits[:, 1] - margin)
 
 
+def require_near(tool: Tool, found: np.ndarray, expected: np.ndarray) -> None:
+    """A tool may stay behind where joints move it little: by half a millimetre and 5 mrad at most."""
+    left = np.abs(way(tool.poses(found), tool.poses(expected)))
+    assert left[:, :3].max() < 5e-4 and left[:, 3:].max() < 5e-3
+
+
 @pytest.mark.parametrize(("name", "representation"), CODECS)
 @settings(max_examples=15)
 @given(seed=SEEDS)
@@ -57,7 +63,7 @@ def test_what_was_encoded_brings_every_tool_back_to_where_it_was(name: str, repr
     assert labels.shape == (len(path) - 1, len(each.label_names)) and labels.dtype == np.float32
     found = codec.decode(labels, reference)
     for tool in TOOLS[name]:
-        assert np.abs(way(tool.poses(found), tool.poses(path[1:]))).max() < 5e-3
+        require_near(tool, found, path[1:])
     free = [joint in each.label_names for joint in each.robot.joints]
     np.testing.assert_allclose(found[:, free], path[1:, free], atol=1e-6)
     if name == "ur5e":
@@ -85,11 +91,11 @@ def test_a_relative_pose_follows_the_tool_that_is_there_and_an_absolute_one_does
         elsewhere[0] += 0.3
         found = codec.decode(labels, Reference(elsewhere, elsewhere))
         turned = path[1:] + (elsewhere - path[0] if representation == "tool_relative" else 0.0)
-        assert np.abs(way(tool.poses(found), tool.poses(turned))).max() < 5e-3
+        require_near(tool, found, turned)
 
 
 def test_labels_next_to_each_other_never_ask_for_another_posture() -> None:
-    """Solved one by one from where the arm is, the fifth of these lies 2 rad beside the fourth."""
+    """Solved one by one from where the arm is, two of them may lie in two postures of the arm."""
     each, codec = CONTRACTS["ur5e", "tool_pose"], CODECS["ur5e", "tool_pose"]
     rng, limits = np.random.default_rng(7), each.robot.limit("position_rad")
     margin, largest = each.robot.limit("position_margin_rad"), 0.0
@@ -133,10 +139,7 @@ def test_targets_keep_the_margins_that_the_door_keeps() -> None:
     home = np.array(each.robot.home_rad)
     for seed in range(20):
         path = walk(each, seed, 30)
-        try:
-            found = codec.decode(codec.encode(path[1:], Reference(home, home)), Reference(home, home))
-        except LearnedArmError:
-            continue
+        found = codec.decode(codec.encode(path[1:], Reference(home, home)), Reference(home, home))
         assert (found >= limits[:, 0] + margin - 1e-9).all() and (found <= limits[:, 1] - margin + 1e-9).all()
 
 
