@@ -137,7 +137,8 @@ def test_a_takeover_from_the_policy_to_the_dataset(
     # The person wins, the policy is refused meanwhile and does not go on by itself.
     assert "the lease is taken" in rollout.refused or "engaged already" in rollout.refused
     door, policy = rollout.while_recording[lead.ARM], rollout.while_recording[lead.POLICY]
-    assert (door["holder"], door["state"], door["refused_targets"]) == ("", "ready", "0")
+    assert (door["holder"], door["state"]) == ("", "ready")
+    assert door["refused_targets"] == "0" or not lock_step, "in real time a target of the person's may come too late"
     assert policy["engaged"] == "False" and policy["fault"] == ""
     assert rollout.while_recording[lead.RECORDER]["interventions"] == "1"
     assert rollout.engaged_again["holder"] == "policy"
@@ -147,7 +148,9 @@ def test_a_takeover_from_the_policy_to_the_dataset(
     sent = commands(rollout.folder)
     by_person = [view.stamp_ns for view in sent if view.frame_id == "teleop"]
     turns = [sent[0].frame_id, *(b.frame_id for a, b in itertools.pairwise(sent) if a.frame_id != b.frame_id)]
-    assert turns == (["", "policy", "teleop", ""] if lock_step else ["policy", "", "teleop", ""])
+    if not turns[0]:
+        del turns[0]  # the bag may begin while nobody commands yet
+    assert turns == (["policy", "teleop", ""] if lock_step else ["policy", "", "teleop", ""])
     assert episode.policy == rollout.policy and episode.outcome == "success" and episode.lost_messages == 0
     assert [vars(each) for each in episode.interventions] == [
         {"source": "teleop", "start_ns": by_person[0], "end_ns": by_person[-1]}
