@@ -75,13 +75,15 @@ def record_demonstration(operator: Operator, seed: int, rate_hz: int) -> Recorde
 def roll_out(
     operator: Operator, seed: int, policy_hash: str, rate_hz: int, limit_s: float, decoy_seed: int = -1
 ) -> Recorded:
-    """The policy tries the task once; it ends with success or at the limit of simulated time."""
+    """The policy tries the task once; until success or the limit of simulated time, counted from the lease."""
     reset_simulation(operator, seed, decoy_seed)
     operator.trigger(POLICY, "reset")
     notes = f"seed {seed}" + (f", images of seed {decoy_seed}" if decoy_seed >= 0 else "")
     _start_recording(operator, "policy_node", policy_hash, notes)
     operator.forget_success()
     operator.switch(POLICY, "engage", True)
+    # The simulation does not wait for the lease: on a busy machine seconds may have passed in which nobody commanded.
+    operator.begin_time()
     limit = round(limit_s * rate_hz)
     operator.wait(lambda: operator.succeeded or operator.success_count >= limit, _EPISODE_S, "the rollout to end")
     operator.switch(POLICY, "engage", False)

@@ -31,6 +31,8 @@ from learned_arm.episode import Episode, episode_name, list_episodes
 from learned_arm.robot import parse_robot
 from test.patience import patient
 
+pytestmark = pytest.mark.unhurried
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 REFERENCE = (ROOT / "docs/reference.md").read_text()

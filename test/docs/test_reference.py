@@ -225,6 +225,7 @@ def graph(spawn: Any, policy: Path, tmp_path: Path) -> Iterator[Graph]:
 
 
 @pytest.mark.ros
+@pytest.mark.unhurried
 def test_nodes_have_what_is_listed_and_nothing_else(graph: Graph) -> None:
     for node in NODES:
         page = section(f"### `{node}`")

@@ -18,7 +18,7 @@ from demo_tools.training import ExportedPolicy
 from learned_arm.contract import Contract
 from learned_arm.ros import transport
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.unhurried]
 
 
 def learned_arm(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -32,7 +32,7 @@ from learned_arm.episode import load_episode
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import ObservationBuilder, digest
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.unhurried]
 
 
 def ignore(_outcome: str) -> None:

@@ -27,7 +27,7 @@ from learned_arm.contract import Contract
 from learned_arm.durable import write_json
 from learned_arm.episode import Episode, load_episode
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.unhurried]
 
 NODES = (lead.SIM, lead.ARM, lead.RECORDER, lead.POLICY, lead.EXPERT)
 SEED = 3
