@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from demo_tools.robot_commands import diff, doctor, kinematics, snapshot
 from learned_arm.errors import LearnedArmError
 
 
@@ -345,82 +346,6 @@ def compress(folders: Annotated[tuple[Path, ...], tyro.conf.Positional]) -> int:
     return 2 if errors else 0
 
 
-def snapshot(out: Path = Path("-"), contract: str = "pick_cube") -> int:
-    """Say what software and settings are running on this ROS_DOMAIN_ID, as JSON.
-
-    Args:
-        out: File; `-`: standard output.
-        contract: Contract by name or path: it names cameras and joint states.
-    """
-    from demo_tools.provenance.node import take_snapshot
-    from demo_tools.provenance.sides import as_text
-    from learned_arm.contract import load_contract
-    from learned_arm.durable import write_whole
-
-    text = as_text(take_snapshot(load_contract(contract)))
-    if str(out) == "-":
-        print(text)
-    else:
-        write_whole(out, f"{text}\n".encode())
-        print(out)
-    return 0
-
-
-def diff(
-    before: Annotated[str, tyro.conf.Positional],
-    after: Annotated[str, tyro.conf.Positional],
-    min_severity: Literal["S0", "S1", "S2", "S3"] = "S0",
-    json: bool = False,
-    rules: str = "",
-    contract: str = "",
-) -> int:
-    """Compare two states of a robot; status 3 policy-invalid, 2 replay-invalid, 1 revalidate, 0 nothing, 4 an error.
-
-    Args:
-        before: An episode folder, a snapshot file, or `live`: the robot that is running on this ROS_DOMAIN_ID.
-        after: The same.
-        min_severity: Leave out rows below it; the status does not change.
-        json: Print JSON instead of a table.
-        rules: Rule file by path; empty: the one that ships.
-        contract: Contract of `live`, by name or path; empty: that of the other side.
-    """
-    from demo_tools.provenance.sides import load_sides
-    from demo_tools.provenance.table import rows_as_json, table
-    from learned_arm.provenance_diff import compare, load_rules, not_compared, worst
-    from learned_arm.provenance_rules import Severity
-
-    loaded = load_rules(Path(rules) if rules else None)
-    one, two = load_sides(before, after, contract)
-    rows, open_questions = compare(one, two, loaded), not_compared(one, two, loaded)
-    print((rows_as_json if json else table)(rows, open_questions, Severity[min_severity]))
-    return int(worst(rows))
-
-
-def doctor(
-    settings: Annotated[tuple[str, ...], tyro.conf.Positional],
-    seconds: float = 3.0,
-    move: bool = False,
-    yes: bool = False,
-    json: bool = False,
-) -> int:
-    """Examine the robot that is running on this ROS_DOMAIN_ID, and say what to do about each fault; status 1: a fault.
-
-    Topics, rates, joint names, limits, stamps, controllers, cameras, the middleware: everything is looked at, and
-    nothing moves. With --move each joint then moves by 0.05 rad and back, slowly, after you have agreed to it.
-
-    Args:
-        settings: robot:=<name or file>, or contract:=<name or file> for a task's robot with its cameras.
-        seconds: How long to listen.
-        move: Afterwards move each joint by a little, through arm_node: is it the right one, the right way round?
-        yes: Do not ask before each motion. Have the emergency stop in your hand.
-        json: Print JSON instead of lines.
-    """
-    from demo_tools.doctor.command import run_doctor
-    from demo_tools.doctor.subject import asked
-
-    return run_doctor(*asked(settings), seconds, move, yes, json)
-
-
 COMMANDS = {
     "demo": demo,
     "record": record,
@@ -436,6 +361,7 @@ COMMANDS = {
     "compress": compress,
     "snapshot": snapshot,
     "diff": diff,
+    "kinematics": kinematics,
     "doctor": doctor,
 }
 # Where the statuses below 4 say something else.

@@ -1,10 +1,14 @@
-"""Contracts for posing as any robot."""
+"""Every robot that there is a file of, and contracts for posing as it."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from demo_tools.simulation.controllers import CONTROLLERS
 from learned_arm.contract import Contract, load_contract
 from learned_arm.robot import load_robot
+
+ROBOTS = sorted(path.stem for path in (Path(__file__).parents[1] / "learned_arm/config/robots").glob("*.yaml"))
 
 
 def reaching(name: str) -> Contract:

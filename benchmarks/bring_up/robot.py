@@ -44,8 +44,9 @@ class FakeRobot(Node):
             self.create_timer(1 / rate_hz, self._tell_joints)
         description = self.create_publisher(String, "/robot_description", qos.latched())
         narrow = self._robot.joints[0] if "narrow" in self._faults else ""
+        bent = self._robot.joints[2] if "calibrated" in self._faults else ""
         without = self._robot.joints[1] if "other_robot" in self._faults else ""
-        description.publish(String(data=urdf(contract, narrow=narrow, without=without)))
+        description.publish(String(data=urdf(contract, narrow=narrow, without=without, bent=bent)))
         self._cameras = {}
         for name, camera in contract.cameras.items():
             if "camera_dead" in self._faults and name == "front":

@@ -8,7 +8,9 @@ from typing import Any
 from demo_tools.doctor.findings import Finding, fine
 from learned_arm.bring_up import ACTIVE
 from learned_arm.command_spec import ACTIONS, Controller
+from learned_arm.described_arm import described_kinematics, farthest_apart
 from learned_arm.door_state import LATCHED
+from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 
 DOOR = "/arm_node"
@@ -16,6 +18,8 @@ DESCRIPTION = "/robot_description"
 _MOCK = "mock_components"
 _LATCHED = {state.value for state in LATCHED}
 _TOLERANCE = 1e-3
+# Closer than any arm comes back to; a calibration moves a tool by millimetres, another arm by more.
+_SAME_M, _SAME_RAD, _ALIKE_M = 1e-4, 1e-4, 0.02
 
 
 def check_commands(robot: Robot, graph: Mapping[str, Any], services: Collection[str]) -> list[Finding]:
@@ -90,6 +94,8 @@ def check_description(robot: Robot, snapshot: Mapping[str, Any]) -> list[Finding
             found.append(Finding("description.limits", "fail", joint, "; ".join(wide), todo))
     if not found:
         found.append(fine("description.limits", DESCRIPTION, "our limits lie inside the driver's"))
+    if all(joint in joints for joint in robot.joints):
+        found += _links(robot, joints)
     mocks = [name for name, block in told["ros2_control"]["facts"].items() if _MOCK in block["plugin"]]
     if mocks:
         todo = "for the arm itself start the driver with mock:=false"
@@ -157,6 +163,28 @@ def check_transport(problems: list[str], rmw: str) -> list[Finding]:
         todo = "export RMW_IMPLEMENTATION=rmw_fastrtps_cpp: pictures through shared memory are proved with that only"
         found.append(Finding("transport.rmw", "warn", "this process", rmw, todo))
     return found or [fine("transport.memory", "this machine", "profile and shared memory are as they should be")]
+
+
+def _links(robot: Robot, described: Mapping[str, Any]) -> list[Finding]:
+    """The links of the robot file against the driver's: a calibrated arm differs from its data sheet."""
+    ours = robot.kinematics
+    if ours is None:
+        return []
+    places = [joint.name for joint in ours.joints if joint.kind != "fixed"]
+    told = {each["child"] for each in described.values()}
+    tools = [tip for tip in ours.tips if tip in told]
+    try:
+        theirs = described_kinematics(described, places, tools, ours.base)
+    except LearnedArmError as error:
+        todo = "compare base, joints and links of the robot file's `kinematics` with the driver's"
+        return [Finding("description.links", "warn", DESCRIPTION, str(error), todo)]
+    low, high = robot.limit("position_rad").T
+    away_m, angle_rad, link = farthest_apart(ours, theirs, robot.joints, low, high)
+    if away_m <= _SAME_M and angle_rad <= _SAME_RAD:
+        return [fine("description.links", DESCRIPTION, "they are where the robot file has them")]
+    seen = f"up to {1e3 * away_m:.1f} mm from where the robot file has it; links turned by up to {angle_rad:.4f} rad"
+    todo = f"learned-arm kinematics live --robot {robot.name} prints the section for the robot file"
+    return [Finding("description.links", "warn" if away_m <= _ALIKE_M else "fail", link, seen, todo)]
 
 
 def _topic(robot: Robot, controller: Controller, graph: Mapping[str, Any]) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ CHECKS = (
     "command.listener",
     "command.past_the_door",
     *(f"controllers.{each}" for each in ("manager", "active", "in_the_way", "hardware")),
-    *(f"description.{each}" for each in ("topic", "joint", "limits", "mock")),
+    *(f"description.{each}" for each in ("topic", "joint", "limits", "links", "mock")),
     *(f"door.{each}" for each in ("node", "contract", "measured", "fault", "driver")),
     *(f"motion.{each}" for each in ("refused", "room", "skipped", "follows", "name", "alone", "sign", "none", "scale")),
 )

@@ -32,7 +32,7 @@ def load_sides(before: str, after: str, contract: str = "") -> tuple[Snapshot, S
     known = {name: load_side(Path(name)) for name in names if name != LIVE}
     if LIVE in names:
         (other,) = known.values()
-        known[LIVE] = _live(_contract(other, contract), node_names(other) or ())
+        known[LIVE] = live_side(_contract(other, contract), node_names(other) or ())
     return known[before], known[after]
 
 
@@ -52,6 +52,18 @@ def load_side(path: Path) -> Snapshot:
     # Older snapshots hold the contract's hash alone; the episode holds it whole.
     content = {"contract_content": episode.contract} if found.get("contract") == episode.contract_hash else {}
     return {**content, **found, "episode": facts}
+
+
+def live_side(contract: Contract, expected: Collection[str] = ()) -> Snapshot:
+    """The robot that is running on this ROS_DOMAIN_ID, as a file would hold it.
+
+    Args:
+        contract: Names cameras and joint states.
+        expected: Nodes to wait for.
+    """
+    from demo_tools.provenance.node import NAME, take_snapshot
+
+    return _as_read(take_snapshot(contract, [each for each in expected if each != f"/{NAME}"]))
 
 
 def as_text(snapshot: Snapshot) -> str:
@@ -79,12 +91,6 @@ def _contract(other: Snapshot, name: str) -> Contract:
         what = "the other side does not hold its contract"
         raise LearnedArmError(what, where=LIVE, allowed="--contract NAME")
     return Contract.from_canonical(other["contract_content"], "the other side's contract")
-
-
-def _live(contract: Contract, expected: Collection[str]) -> Snapshot:
-    from demo_tools.provenance.node import NAME, take_snapshot
-
-    return _as_read(take_snapshot(contract, [each for each in expected if each != f"/{NAME}"]))
 
 
 def _as_read(snapshot: Snapshot) -> Snapshot:

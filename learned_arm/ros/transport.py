@@ -23,11 +23,13 @@ def profile_path() -> Path:
 def environment(domain_id: int | None = None) -> dict[str, str]:
     """Environment of a child process that runs a node: this one's, the profile, and the domain.
 
-    A profile or an ament prefix that the user has set stays.
+    A profile, an ament prefix or a number of threads that the user has set stays.
     """
     variables = dict(os.environ)
     variables.setdefault(PROFILE_VARIABLE, str(profile_path()))
     variables.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+    # The matrices of an arm are small: threads for them would cost every node a third of its start, and help none.
+    variables.setdefault("OPENBLAS_NUM_THREADS", "1")
     if domain_id is not None:
         variables["ROS_DOMAIN_ID"] = str(domain_id)
     return variables

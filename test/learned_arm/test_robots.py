@@ -17,8 +17,8 @@ from learned_arm.command_spec import GripperSettings
 from learned_arm.contract import Contract, load_contract
 from learned_arm.kinematics import ForwardKinematics
 from learned_arm.robot import Robot, load_robot, parse_robot
+from test.kinds import ROBOTS
 
-ROBOTS = sorted(path.stem for path in (Path(__file__).parents[2] / "learned_arm/config/robots").glob("*.yaml"))
 _SPEC = importlib.util.spec_from_file_location("drivers", Path(__file__).with_name("drivers.py"))
 assert _SPEC is not None and _SPEC.loader is not None
 _MODULE = importlib.util.module_from_spec(_SPEC)

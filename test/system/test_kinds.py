@@ -39,8 +39,6 @@ TELEOP, CONTRACT = "/teleop_node", "contract.yaml"
 SEED, MOVE_S = 4, 4.0
 # By kind how its labels are written.
 KINDS = {"aloha": "tool_relative", "fr3": "tool_pose", "so101": "tool_relative", "ur5e": "chunk_relative"}
-# One goes through everything whenever the tests run: two arms, on two topics, with one door.
-ALWAYS = "aloha"
 
 
 def task_for(name: str) -> Contract:
@@ -160,9 +158,8 @@ class ByLaunch:
         self._launch("policy.launch.py", self._contract, f"model:={model}")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(each, marks=[] if each == ALWAYS else pytest.mark.prove) for each in KINDS]
-)
+@pytest.mark.prove
+@pytest.mark.parametrize("name", KINDS)
 def test_an_arm_is_examined_taught_replayed_and_moved_by_a_policy(name: str, spawn: Any, tmp_path: Path) -> None:
     go_through_everything(name, spawn, ByHand(spawn, tmp_path / CONTRACT, tmp_path), tmp_path)
 

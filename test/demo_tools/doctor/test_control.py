@@ -84,6 +84,11 @@ def test_a_robot_on_which_all_is_well_has_no_fault() -> None:
             "elbow_joint",
         ),
         (
+            snapshot(robot_description=describe(urdf(CONTRACT, bent="elbow_joint"))),
+            "description.links",
+            "forearm_link",
+        ),
+        (
             snapshot(graph={"rmw": "", "nodes": [control.DOOR] * 2, "topics": {}}),
             "door.node",
             control.DOOR,

@@ -53,7 +53,11 @@ SEEDED: dict[tuple[str, ...], dict[str, str]] = {
         "joint_states.frozen": JOINTS,
         "camera.message": "/front/image_raw",
     },
-    ("two_drivers", "dark"): {"joint_states.publishers": JOINTS, "camera.exposure": "wrist"},
+    ("two_drivers", "dark", "calibrated"): {
+        "joint_states.publishers": JOINTS,
+        "camera.exposure": "wrist",
+        "description.links": "forearm_link",
+    },
     ("wrong_type", "no_profile"): {"joint_states.type": JOINTS, "transport.memory": "this machine"},
     ("no_joints", "simulated_time"): {"joint_states.topic": JOINTS, "time.clock": "/fake_robot"},
 }
