@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def test_a_tool_that_cannot_be_moved_like_this_is_refused(change: dict[str, Any]
 
 
 def test_an_arm_without_kinematics_has_no_tool_to_move() -> None:
-    without = load_robot("xarm7")
+    without = replace(load_robot("xarm7"), kinematics=None)
     axes = [{"axis": 0, "tool": "z", "speed_m_s": 0.1}]
     with pytest.raises(LearnedArmError, match="has no kinematics"):
         parse_mapping({**GAMEPAD, "axes": axes, "buttons": [], "tool": {"link": "tool0"}}, "gamepad.yaml", without)
