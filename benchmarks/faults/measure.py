@@ -66,11 +66,20 @@ def measure(rig: Rig, fault: Fault) -> Outcome:
 
 
 def _disturbed(rig: Rig, fault: Fault) -> bool:
-    """Whether the arm was stopped for something that this fault is not."""
-    texts = [each.text for each in rig.observer.told[ARM]]
+    """Whether the arm was stopped for something that this fault is not.
+
+    A deadman that fell silent is not a camera that did: of the door's words those belong to the fault that come with
+    one of its states.
+    """
+    states = {state.value for state in fault.states}
+    texts = [
+        each.text
+        for each in rig.observer.told[ARM]
+        if not (each.values["state"] in states and re.search(fault.reason, each.text))
+    ]
     if fault.goes_on:
         texts += [each.values.get("last_refusal", "") for each in rig.observer.told[POLICY]]
-    return any(re.search(_STALLED, text) and not (fault.reason and re.search(fault.reason, text)) for text in texts)
+    return any(re.search(_STALLED, text) for text in texts)
 
 
 def _measure(rig: Rig, fault: Fault) -> Outcome:
@@ -114,7 +123,9 @@ def _stops(rig: Rig, fault: Fault, struck_ns: int) -> Outcome:
     observer.until(lambda: reaction() is not None, bar_s + _LATE_S)
     reacted_ns = reaction()
     if reacted_ns is None:
-        return Outcome(fault.name, fault.required, rig.state, None, bar_s, None, still_bar_s, ("no reaction",))
+        said = [f"{each.values['state']} ({each.text})" for each in observer.told[ARM]]
+        problem = f"no reaction; the door said {', '.join(dict.fromkeys(said))}"
+        return Outcome(fault.name, fault.required, rig.state, None, bar_s, None, still_bar_s, (problem,))
 
     def words() -> str:
         """The door's, or where it just holds the policy's, from after the reaction."""
