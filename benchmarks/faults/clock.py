@@ -40,7 +40,7 @@ def follow(offset: SharedNumber) -> None:
 def main() -> None:
     """Run the module that the first argument names."""
     follow(SharedNumber(Path(os.environ[CLOCK_VARIABLE])))
-    obey(SharedNumber(Path(os.environ[HELD_VARIABLE])))
+    obey(Path(os.environ[HELD_VARIABLE]))
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

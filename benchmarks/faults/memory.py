@@ -1,4 +1,4 @@
-"""Does a process grow? Its own resident memory over time, from /proc.
+"""Does a process grow? What it holds over time, and its own resident memory, from /proc.
 
 Shared memory is left out: a process that reads pictures maps the 32 MiB of each camera's process and touches them page
 by page, until all are resident; that is the transport filling up once, and no growth.
@@ -7,7 +7,7 @@ by page, until all are resident; that is the transport filling up once, and no g
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,14 +31,14 @@ class MemoryLog:
     """Samples of several processes.
 
     Args:
-        pids: By name.
+        measures: By name what gives a number of bytes.
     """
 
-    def __init__(self, pids: Mapping[str, int]) -> None:
-        self._pids = dict(pids)
+    def __init__(self, measures: Mapping[str, Callable[[], int]]) -> None:
+        self._measures = dict(measures)
         self._seconds: list[float] = []
         self._rounds_s: list[float] = []
-        self._bytes: dict[str, list[int]] = {name: [] for name in pids}
+        self._bytes: dict[str, list[int]] = {name: [] for name in measures}
 
     def begin_round(self, now_s: float) -> None:
         """From here on everything happens once more that happened in the round before."""
@@ -47,8 +47,8 @@ class MemoryLog:
     def sample(self, now_s: float) -> None:
         """Look once."""
         self._seconds.append(now_s)
-        for name, pid in self._pids.items():
-            self._bytes[name].append(own_bytes(pid))
+        for name, measure in self._measures.items():
+            self._bytes[name].append(measure())
 
     def growth_bytes(self, name: str, warm_up_s: float) -> float:
         """What a process has grown by from the end of the warm-up to the last sample.

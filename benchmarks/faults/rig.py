@@ -71,13 +71,14 @@ class Rig:
         write_circle(self.model_path, contract)
         self.logs = folder / "logs"
         self.logs.mkdir()
-        self.clock, self.word = SharedNumber(folder / "clock"), SharedNumber(folder / "held")
+        self.held_path = folder / "held"
+        self.clock, self.word = SharedNumber(folder / "clock"), SharedNumber(self.held_path)
         self.cameras = {f"{name}_camera": name for name in contract.cameras}
         self._builder = ObservationBuilder(contract)
         self._modes = list(MODES)
         self._pictures = {name: Pictures(name, *size) for name in contract.cameras}
         self.pids: dict[str, int] = {}
-        own = {CLOCK_VARIABLE: str(folder / "clock"), HELD_VARIABLE: str(folder / "held")}
+        own = {CLOCK_VARIABLE: str(folder / "clock"), HELD_VARIABLE: str(self.held_path)}
         self.processes = Processes(domain_id, self.logs, **own)
         self.observer = Observer(contract, domain_id)
 

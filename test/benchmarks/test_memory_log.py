@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from benchmarks.faults.held import in_use_bytes
 from benchmarks.faults.memory import MemoryLog, own_bytes
 from learned_arm.errors import LearnedArmError
 
@@ -43,3 +44,11 @@ def test_it_sees_what_this_process_takes() -> None:
     taken = np.ones(20_000_000, np.uint8)
     assert 15e6 < own_bytes(os.getpid()) - before < 40e6
     assert taken.all()
+
+
+def test_what_is_in_use_is_counted_and_what_is_free_is_not() -> None:
+    before = in_use_bytes()
+    taken = [bytes(100_000) for _ in range(100)]
+    assert in_use_bytes() - before == pytest.approx(10e6, rel=0.05)
+    del taken
+    assert in_use_bytes() - before < 0.5e6
