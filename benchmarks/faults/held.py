@@ -1,8 +1,7 @@
 """What a process holds, told from what it keeps free for later: on a word it says the one and gives back the other.
 
 glibc keeps freed memory, and what is kept depends on the order in which pictures came and went. Even after
-`malloc_trim` what is free between two blocks in use stays resident: with pictures of a megabyte that makes ten of them
-more or less. What is in use tells a leak of a kilobyte from that.
+`malloc_trim` what is free between two blocks in use stays resident. What is in use leaves that out.
 """
 
 from __future__ import annotations
