@@ -45,8 +45,12 @@ def _described(source: str, robot: Robot) -> Mapping[str, Any]:
     path = Path(source)
     if source == LIVE:
         told = live_side(bare_contract(robot))["robot_description"]
-    elif path.is_file() and path.read_bytes().lstrip().startswith(_URDF_BEGINS):
-        told = describe(path.read_text())
+    elif not path.exists():
+        allowed = f"a URDF file, an episode folder, a snapshot file, or {LIVE}"
+        raise LearnedArmError("no robot description", where="learned-arm kinematics", got=source, allowed=allowed)
+    elif path.is_file() and (content := path.read_bytes()).lstrip().startswith(_URDF_BEGINS):
+        # What is not UTF-8 is refused with the rest of what is no XML.
+        told = describe(content.decode("utf-8", "surrogateescape"))
     else:
         told = load_side(path).get("robot_description", {"unreachable": "not captured"})
     if "unreachable" in told:

@@ -6,10 +6,12 @@ whatever lies between the base, them and the tools.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import yaml
 
 from learned_arm.errors import LearnedArmError
 from learned_arm.kinematics import ForwardKinematics, Kinematics, parse_kinematics
@@ -94,25 +96,24 @@ def farthest_apart(
 
 def as_section(kinematics: Kinematics) -> str:
     """The section `kinematics` of a robot file, a line a joint; what is as by default is left out."""
-    lines = ["kinematics:", f"  base: {kinematics.base}", "  joints:"]
+    lines = ["kinematics:", f"  {_line({'base': kinematics.base})}", "  joints:"]
     for joint in kinematics.joints:
-        parts = [f"parent: {joint.parent}", f"child: {joint.child}"]
+        entry: dict[str, Any] = {"parent": joint.parent, "child": joint.child}
         if joint.kind != "revolute":
-            parts.insert(0, f"kind: {joint.kind}")
+            entry = {"kind": joint.kind, **entry}
         if any(joint.xyz_m):
-            parts.append(f"xyz_m: {_numbers(joint.xyz_m)}")
+            entry["xyz_m"] = list(joint.xyz_m)
         if any(joint.rpy_rad):
-            parts.append(f"rpy_rad: {_numbers(joint.rpy_rad)}")
+            entry["rpy_rad"] = list(joint.rpy_rad)
         if joint.kind != "fixed" and joint.axis != (0.0, 0.0, 1.0):
-            parts.append(f"axis: {_numbers(joint.axis)}")
-        lines.append(f"    {joint.name}: {{{', '.join(parts)}}}")
+            entry["axis"] = list(joint.axis)
+        lines.append(f"    {_line({joint.name: entry})}")
     return "\n".join(lines)
 
 
-def _numbers(values: Sequence[float]) -> str:
-    """A list that YAML 1.1 reads back: to it a number with an exponent and without a point is a text."""
-    texts = map(repr, values)
-    return f"[{', '.join(text if '.' in text else text.replace('e', '.0e') for text in texts)}]"
+def _line(content: dict[str, Any]) -> str:
+    """`key: value` as YAML, without the braces around it."""
+    return yaml.safe_dump(content, default_flow_style=True, sort_keys=False, width=math.inf).strip()[1:-1]
 
 
 def _way_up(joints: Mapping[str, Any], above: Mapping[str, str], link: str, base: str) -> Iterator[str]:

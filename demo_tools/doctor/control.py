@@ -183,7 +183,8 @@ def _links(robot: Robot, described: Mapping[str, Any]) -> list[Finding]:
     if away_m <= _SAME_M and angle_rad <= _SAME_RAD:
         return [fine("description.links", DESCRIPTION, "they are where the robot file has them")]
     seen = f"up to {1e3 * away_m:.1f} mm from where the robot file has it; links turned by up to {angle_rad:.4f} rad"
-    todo = f"learned-arm kinematics live --robot {robot.name} prints the section for the robot file"
+    asked = f"live --robot {robot.name} --base {ours.base} --tools {' '.join(tools)}"
+    todo = f"learned-arm kinematics {asked} prints the section for the robot file"
     return [Finding("description.links", "warn" if away_m <= _ALIKE_M else "fail", link, seen, todo)]
 
 

@@ -28,7 +28,7 @@ def environment(domain_id: int | None = None) -> dict[str, str]:
     variables = dict(os.environ)
     variables.setdefault(PROFILE_VARIABLE, str(profile_path()))
     variables.setdefault("AMENT_PREFIX_PATH", sys.prefix)
-    # The matrices of an arm are small: threads for them would cost every node a third of its start, and help none.
+    # The matrices of an arm are small: threads for them would cost every node a quarter of its start, and help none.
     variables.setdefault("OPENBLAS_NUM_THREADS", "1")
     if domain_id is not None:
         variables["ROS_DOMAIN_ID"] = str(domain_id)

@@ -147,6 +147,9 @@ def test_a_section_comes_from_a_file_for_the_arms_of_a_robot(tmp_path: Any) -> N
     assert {each["child"] for each in section["joints"].values()} >= {"tool0", "tcp"}
     with pytest.raises(LearnedArmError, match="no such group; got legs"):
         kinematics_section(str(path), robot, groups=["legs"])
-    path.write_text("<robot")
-    with pytest.raises(LearnedArmError):
-        kinematics_section(str(path), robot)
+    for wrong in (b"<robot", b'<robot name="x">\xff</robot>'):
+        path.write_bytes(wrong)
+        with pytest.raises(LearnedArmError, match="robot_description"):
+            kinematics_section(str(path), robot)
+    with pytest.raises(LearnedArmError, match=r"no robot description; got .*absent\.urdf; allowed: a URDF file"):
+        kinematics_section(str(tmp_path / "absent.urdf"), robot)
