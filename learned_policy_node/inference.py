@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learned_arm.action import Reference
+from learned_arm.errors import LearnedArmError
 from learned_arm.observation import Observation
 from learned_policy_node.policy import Policy
 
@@ -45,7 +46,7 @@ class Answer:
         ready_ns: ROS time from which the labels may be used.
         latency_ns: How long it took.
         labels: float32, shape (horizon, width); None when the policy failed.
-        error: Why it failed.
+        failure: Why it failed, in words: an exception would keep alive, by its traceback, whatever it passed through.
         generation: Of the policy that answered, see `SwappablePolicy`.
     """
 
@@ -53,7 +54,7 @@ class Answer:
     ready_ns: int
     latency_ns: int
     labels: NDArray[np.float32] | None = None
-    error: Exception | None = None
+    failure: str = ""
     generation: int = 0
 
 
@@ -82,15 +83,17 @@ class _Asked:
 
     def ask(self, request: Request, ready_ns: int, latency_ns: Callable[[], int]) -> Answer:
         """What the policy answers; it never raises."""
-        labels, failure = None, None
+        labels, failure = None, ""
         try:
             told, self._told = self._told, request.resets
             for occasion, count in request.resets.items():
                 if count != told.get(occasion, 0):
                     self._policy.reset(occasion)
             labels = self._policy.act(request.observation)
+        except LearnedArmError as error:
+            failure = str(error)
         except Exception as error:  # whatever went wrong, the schedule decides what follows from it
-            failure = error
+            failure = f"{type(error).__name__}: {error}"
         return Answer(request, ready_ns, latency_ns(), labels, failure, self._generation())
 
 

@@ -267,9 +267,8 @@ class PolicyLoop:
     def _take(self, answer: Answer | None) -> None:
         if answer is None or answer.request.epoch != self._scheduler.epoch:
             return
-        if answer.error is not None:
-            raise answer.error
-        assert answer.labels is not None
+        if answer.labels is None:
+            raise LearnedArmError(answer.failure)
         tick_ns = answer.request.observation.tick_ns
         chunk = self._codec.timeline(tick_ns, answer.labels, answer.request.reference)
         if answer.generation != self._generation:

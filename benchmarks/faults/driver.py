@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from benchmarks.faults.part import Part
+from benchmarks.faults.shared import LastWords
 from benchmarks.faults.world import RADIUS_RAD
 from learned_arm import cdr
 from learned_arm.contract import load_contract
@@ -23,7 +26,10 @@ FAULTS = ("silent", "frozen", "reordered", "missing", "duplicate", "nan", "futur
 
 
 class Driver(Part):
-    """Takes forward-position commands, publishes joint states; parameters `contract` and `position_rad`."""
+    """Takes forward-position commands, publishes joint states.
+
+    Parameters `contract`, `last_words` (a file) and `position_rad`.
+    """
 
     def __init__(self) -> None:
         super().__init__("driver", 1.0, FAULTS)
@@ -36,6 +42,7 @@ class Driver(Part):
         self._out = self.create_publisher(JointState, self._robot.joint_states[0].topic, qos.small())
         self._frozen_ns = 0
         self._random = random.Random(0)
+        self._last_words = LastWords(Path(str(parameter(self, "last_words", "", "the file of its last joint state"))))
         self._listener = Listener(self, "commands")
         for group in self._robot.groups:
             take = partial(self._on_command, self._robot.slices[group.name])
@@ -76,7 +83,9 @@ class Driver(Part):
         elif fault == "nan":
             position = np.where(np.arange(self._robot.dof) == 1, np.nan, position)
         names = [self._robot.joints[index] for index in order]
-        self._out.publish(messages.joint_state(stamp_ns, names, position[order]))
+        raw = serialize_message(messages.joint_state(stamp_ns, names, position[order]))
+        self._last_words.put(raw)
+        self._out.publish(raw)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """What a process holds, told from what it keeps free for later: on a word it says the one and gives back the other.
 
 glibc keeps freed memory, and what is kept depends on the order in which pictures came and went. Even after
-`malloc_trim` what is free between two blocks in use stays resident. What is in use leaves that out.
+`malloc_trim` what is free between two blocks in use stays resident. What is in use leaves that out. glibc sees all that
+Python allocates where `EXACT` is in the environment; without it Python's small blocks are left out.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,9 +18,8 @@ from benchmarks.faults.shared import SharedNumber
 
 HELD_VARIABLE = "LEARNED_ARM_FAULTS_HELD"
 """Names the file with how often the word was given, int64; beside it each process says what it holds."""
+EXACT = {"PYTHONMALLOC": "malloc"}
 _LOOK_S = 0.1
-# Python's own blocks, which glibc does not see, are of 512 bytes at most.
-_LARGEST_BLOCK_BYTES = 512
 _FIELDS = (
     *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
     *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
@@ -32,17 +32,19 @@ class _Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in _FIELDS]
 
 
+_LIBC = ctypes.CDLL(None)
+_LIBC.mallinfo2.restype = _Info
+
+
 def held_file(word: Path, pid: int) -> Path:
     """Where a process says how many bytes it holds."""
     return word.with_name(f"{word.name}_{pid}")
 
 
 def in_use_bytes() -> int:
-    """What this process has allocated and not freed: glibc's blocks, and at most what Python's own ones take."""
-    mallinfo2 = ctypes.CDLL(None).mallinfo2
-    mallinfo2.restype = _Info
-    told = mallinfo2()
-    return told.uordblks + told.hblkhd + sys.getallocatedblocks() * _LARGEST_BLOCK_BYTES
+    """What this process has allocated and not freed."""
+    told = _LIBC.mallinfo2()
+    return told.uordblks + told.hblkhd
 
 
 def obey(path: Path) -> None:
@@ -52,10 +54,11 @@ def obey(path: Path) -> None:
 
 
 def _watch(word: SharedNumber, told: SharedNumber) -> None:
-    libc, seen = ctypes.CDLL(None), word.value
+    seen = word.value
     while True:
         time.sleep(_LOOK_S)
         if word.value != seen:
             seen = word.value
+            gc.collect()
             told.add(in_use_bytes() - told.value)
-            libc.malloc_trim(0)
+            _LIBC.malloc_trim(0)

@@ -239,6 +239,11 @@ class Observer:
         with self._lock:
             self.ticks.append(cdr.read_joint_state(raw).names)
 
+    def know(self, raw: bytes) -> None:
+        """A joint state that others may have heard, and this process not."""
+        with self._lock:
+            self.joints.setdefault(cdr.header_stamp_ns(raw), raw)
+
     def _on_joints(self, raw: bytes) -> None:
         self.joints.setdefault(cdr.header_stamp_ns(raw), bytes(raw))
         self.joints_heard_ns = time.monotonic_ns()

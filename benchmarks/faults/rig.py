@@ -17,7 +17,7 @@ from benchmarks.faults.held import HELD_VARIABLE
 from benchmarks.faults.observer import Observer, Sent
 from benchmarks.faults.part import NONE
 from benchmarks.faults.policy import write_circle
-from benchmarks.faults.shared import SharedNumber
+from benchmarks.faults.shared import LastWords, SharedNumber
 from benchmarks.faults.world import CLOCK_VARIABLE, DEADMAN, GOOD, JOINTS_MAX_AGE_S, MODE_CAMERA, MODES, save_contract
 from benchmarks.processes import Processes
 from learned_arm.alignment import AlignedTick, Sample
@@ -71,7 +71,7 @@ class Rig:
         write_circle(self.model_path, contract)
         self.logs = folder / "logs"
         self.logs.mkdir()
-        self.held_path = folder / "held"
+        self.held_path, self._last_words_path = folder / "held", folder / "last_words"
         self.clock, self.word = SharedNumber(folder / "clock"), SharedNumber(self.held_path)
         self.cameras = {f"{name}_camera": name for name in contract.cameras}
         self._builder = ObservationBuilder(contract)
@@ -98,7 +98,7 @@ class Rig:
             height, width = self._size
             settings = {"camera": self.cameras[name], "height": height, "width": width, "rate_hz": self._rate_hz}
         elif name == DRIVER:
-            settings = {"contract": self.contract_path}
+            settings = {"contract": self.contract_path, "last_words": self._last_words_path}
             if self.observer.sent:
                 # An arm stays where it is when its driver dies.
                 settings["position_rad"] = self.observer.sent[-1].position_rad.tolist()
@@ -120,6 +120,8 @@ class Rig:
         struck_ns = time.monotonic_ns()
         self.processes.signal(name, signal.SIGKILL)
         self.processes.wait(name, 5.0)
+        if name == DRIVER and (raw := LastWords(self._last_words_path).raw):
+            self.observer.know(raw)
         return struck_ns
 
     def signal(self, name: str, number: signal.Signals) -> int:

@@ -63,7 +63,7 @@ def test_an_answer_belongs_to_its_request_and_a_failure_comes_as_one(contract: C
         inference.submit(request(-1))
         failed = taken(inference)
         assert failed.labels is None
-        assert str(failed.error) == "negative tick"
+        assert failed.failure == "ValueError: negative tick"
         assert (policy.threads == {threading.get_ident()}) == (kind is Inline)
         assert len(policy.threads) == 1
     finally:

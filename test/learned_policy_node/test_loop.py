@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -214,6 +216,31 @@ def test_a_policy_that_fails_gives_nothing_and_is_a_fault(contract: Contract, la
     assert result.fault
     assert result.timeline.empty
     assert text in str(result.refusal)
+
+
+@pytest.mark.parametrize("kind", [Inline, Worker])
+def test_the_pictures_of_a_failure_are_gone_with_it_and_wait_for_no_collection(contract: Contract, kind: type) -> None:
+    policy, robot = Seeing(contract), Robot(contract)
+    loop = PolicyLoop(policy, TemporalEnsemble(PERIOD_NS), Rules(), kind(policy))
+
+    def fail() -> None:
+        raise LearnedArmError("the model hangs")
+
+    policy.on_act = fail
+    gc.collect()
+    gc.disable()
+    try:
+        tick, failures = 1, 0
+        while failures < 3:
+            robot.tick(loop, tick * PERIOD_NS)
+            failures += loop.step(tick * PERIOD_NS, now_ns=0).fault
+            tick += 1
+        seen = [weakref.ref(each) for each in policy.seen]
+        policy.seen.clear()
+        assert sum(each() is not None for each in seen) <= (kind is Worker), "all but one that is asked just now"
+    finally:
+        gc.enable()
+        loop.close()
 
 
 @pytest.mark.parametrize("step", [0, 1, 5])

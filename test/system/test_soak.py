@@ -18,7 +18,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 from benchmarks.faults.faults import FAULTS
-from benchmarks.faults.held import held_file
+from benchmarks.faults.held import EXACT, held_file
 from benchmarks.faults.measure import measure
 from benchmarks.faults.memory import MemoryLog, own_bytes
 from benchmarks.faults.rig import ARM, DRIVER, JOYSTICK, POLICY, Rig
@@ -45,6 +45,8 @@ pytestmark = [pytest.mark.ros, pytest.mark.prove, pytest.mark.limit_s(SECONDS + 
 @pytest.fixture
 def rig(tmp_path: Path, ros_domain_id: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     join_domain(ros_domain_id, monkeypatch.setenv)
+    for name, value in EXACT.items():
+        monkeypatch.setenv(name, value)
     contract = rig_contract(control_rate_hz=250, rate_hz=30, cameras=("front", "wrist"))
     with Rig(contract, tmp_path, ros_domain_id, size=(480, 640)) as made:
         yield made
