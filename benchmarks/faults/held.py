@@ -19,6 +19,7 @@ from benchmarks.faults.shared import SharedNumber
 HELD_VARIABLE = "LEARNED_ARM_FAULTS_HELD"
 """Names the file with how often the word was given, int64; beside it each process says what it holds."""
 EXACT = {"PYTHONMALLOC": "malloc"}
+"""Environment in which Python takes its small blocks from glibc too."""
 _LOOK_S = 0.1
 _FIELDS = (
     *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
@@ -59,6 +60,7 @@ def _watch(word: SharedNumber, told: SharedNumber) -> None:
         time.sleep(_LOOK_S)
         if word.value != seen:
             seen = word.value
+            # Garbage that waits for a collection is no growth; that failures leave none is tested with the loop.
             gc.collect()
             told.add(in_use_bytes() - told.value)
             _LIBC.malloc_trim(0)
