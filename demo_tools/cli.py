@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from types import FrameType
+from typing import Annotated, Literal, NoReturn
 
 import tyro
 
@@ -368,8 +370,14 @@ COMMANDS = {
 ERROR_STATUS = {"diff": 4}
 
 
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """End as after an error, so that no node is left behind."""
+    raise SystemExit(128 + number)
+
+
 def main() -> int:
-    """Entry point: one line and status 2 (`diff`: 4) for what a user can mend, 130 after Ctrl-C."""
+    """Entry point: one line and status 2 (`diff`: 4) for what a user can mend, 130 after Ctrl-C, 143 after SIGTERM."""
+    signal.signal(signal.SIGTERM, _end)
     error_status = ERROR_STATUS.get(sys.argv[1] if len(sys.argv) > 1 else "", 2)
     try:
         return int(tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="learned-arm", description=__doc__))

@@ -29,12 +29,16 @@ def has_launch() -> bool:
 needs_launch = pytest.mark.skipif(not has_launch(), reason="launch is on no registry: source a ROS 2 workspace")
 
 
+# What a shell runs in the background has been told to ignore SIGINT, which is inherited: launch would never hear that
+# it has to end, and leave its nodes behind.
 _LAUNCH = """
+import signal
 import sys
 import launch
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 source = PythonLaunchDescriptionSource(sys.argv[1])
 arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
 service = launch.LaunchService(noninteractive=True)

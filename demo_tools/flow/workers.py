@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class InterruptedWorkError(Exception):
-    """Another worker failed, or the job list was decided: end without a result."""
+    """Another worker failed, or nobody waits any more: end without a result."""
 
 
 def run_jobs(
@@ -46,6 +46,7 @@ def run_jobs(
 
     Raises:
         LearnedArmError: A node died or did not answer; the other workers are stopped first.
+        KeyboardInterrupt, SystemExit: The process was asked to end; the nodes are stopped first.
     """
     transport.require_room(workers * (len(nodes) + 1))
     waiting: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
@@ -54,6 +55,8 @@ def run_jobs(
     results: dict[int, Result] = {}
     failures: list[BaseException] = []
     ending = threading.Event()
+    # Not by joining: to Python 3.11 a thread whose join was interrupted has stopped, and nobody waits for it any more.
+    done = [threading.Event() for _ in range(workers)]
     lock = threading.Lock()
 
     def work(index: int) -> None:
@@ -84,12 +87,25 @@ def run_jobs(
         except BaseException as error:
             failures.append(error)
             ending.set()
+        finally:
+            done[index].set()
 
     threads = [threading.Thread(target=work, args=(index,), name=f"worker {index}") for index in range(workers)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        _wait(done)
+    except BaseException:
+        # Whoever asks this process to end asks it of the nodes too.
+        failures.append(InterruptedWorkError())
+        ending.set()
+        _wait(done)
+        raise
     if failures:
         raise failures[0]
     return [results[number] for number in sorted(results)]
+
+
+def _wait(done: Sequence[threading.Event]) -> None:
+    for each in done:
+        each.wait()

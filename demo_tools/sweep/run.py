@@ -100,8 +100,12 @@ def sweep(
     # Forked processes would share the physics' threads and OpenGL.
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         futures = [pool.submit(try_design, design, folders) for design in missing]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def contenders(rows: Sequence[Row]) -> list[Row]:
