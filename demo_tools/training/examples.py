@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from demo_tools.dataset.frames import Frames
+from demo_tools.training.aside import stand_aside
 from demo_tools.training.data import Chunks, observations
 from demo_tools.training.model import PolicyNetwork
 from demo_tools.training.recipe import Recipe
@@ -117,11 +118,10 @@ def make_inputs(
             gains = np.repeat(augmentation.gains(groups, rng), together * contract.history)
             flat = flat.mul_(torch.from_numpy(gains).reshape(-1, 1, 1, 1)).clamp_(0.0, 1.0)
         prepared.append(flat)
-    if rng is not None and recipe.state_noise_rad > 0:
-        joints = state[..., : contract.robot.dof]
-        noisy = (joints + rng.normal(0.0, recipe.state_noise_rad, joints.shape)).astype(np.float32)
-        state = np.concatenate([noisy, state[..., contract.robot.dof :]], axis=-1)
-    wanted = (torch.from_numpy(chunks.labels[rows]) - network.label_mean) / network.label_std
+    labels = chunks.labels[rows]
+    if rng is not None and recipe.aside_rad > 0:
+        state, labels = stand_aside(contract, state, labels, recipe.aside_rad, rng)
+    wanted = (torch.from_numpy(labels) - network.label_mean) / network.label_std
     weight = torch.from_numpy(chunks.weight[rows])[..., None]
     return Inputs(prepared, torch.from_numpy(state), wanted, weight)
 

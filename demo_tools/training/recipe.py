@@ -21,7 +21,7 @@ class Recipe:
         learning_rate: At its peak.
         weight_decay: Of AdamW.
         ema: Decay of the moving average of the weights.
-        state_noise_rad: Noise on the joints that the network sees; the labels stay what they were.
+        aside_rad: How far beside the recorded motion the arm is put, a standard deviation; see `stand_aside`.
         augmentation: Of the images; with memory the same for a whole episode.
         memory: Numbers that the policy carries from tick to tick; 0: none, it sees what it sees.
         episodes: Whole episodes in a batch, with memory.
@@ -34,7 +34,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     ema: float = 0.998
-    state_noise_rad: float = 0.0
+    aside_rad: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     memory: int = 0
     episodes: int = 8
@@ -53,7 +53,9 @@ def known_recipe(memory: int = 0) -> Recipe:
 
     The one with memory was found by trying: rate, averaging and augmentation were changed together, and which of them
     it takes was not taken apart. Shifted and dimmed at random, all cells of a thumbnail change more than a lamp does.
+    That the arm is put aside was found alone: on the same 90 episodes of `reach_cued` 41 of 60 trials without it, 59
+    with 0.02 rad.
     """
     if not memory:
         return Recipe()
-    return Recipe(memory=memory, learning_rate=3e-3, ema=0.99, augmentation=Augmentation(0, 0.0))
+    return Recipe(memory=memory, learning_rate=3e-3, ema=0.99, augmentation=Augmentation(0, 0.0), aside_rad=0.02)
