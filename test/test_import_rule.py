@@ -36,6 +36,7 @@ NODE_PARTS = {
     "demo_tools/replay/lease.py",
     "demo_tools/replay/senses.py",
     "demo_tools/replay/settings.py",
+    "demo_tools/simulation/gripper_server.py",
     "demo_tools/simulation/pacing.py",
     "demo_tools/simulation/publishers.py",
     "demo_tools/simulation/world.py",

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_tools.simulation.arm import ArmSimulation, KeptSimulation
+from demo_tools.simulation.commanded import require_answers
 from learned_arm.cdr import JointStateView, TrajectoryView
 from learned_arm.command_spec import Controller, TrajectorySettings, VelocitySettings
 from learned_arm.commander import Command, Commander
@@ -53,6 +54,7 @@ class DirectArm:
         robot = contract.robot
         contract.require_control_ticks("in lock-step every tick is a control tick")
         self.contract = contract
+        require_answers(robot)
         self.simulation = ArmSimulation(contract)
         self._speeds = {
             each.groups[0]: VelocityLaw(robot.limit("velocity_rad_s")[list(each.places)], each.command.settings)

@@ -14,6 +14,7 @@ from demo_tools.simulation.controllers import (
     ForwardVelocity,
     JointTrajectory,
 )
+from learned_arm.command_spec import GripperSettings
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 
@@ -118,6 +119,18 @@ class CommandedArm:
         if group not in self.controllers:
             raise LearnedArmError("no such controller", got=group, allowed=list(self.controllers))
         return self.controllers[group]
+
+
+def require_answers(robot: Robot) -> None:
+    """Raise unless every controller is told at every tick: lock-step waits for that.
+
+    Raises:
+        LearnedArmError: A gripper gets goals, a few a second.
+    """
+    for each in robot.controllers:
+        if isinstance(each.command.settings, GripperSettings):
+            got, allowed = each.command.adapter, "real time, or a controller that is told at every tick"
+            raise LearnedArmError("a gripper's action in lock-step", where=each.groups[0], got=got, allowed=allowed)
 
 
 def checked_state(state: Sequence[float] | Array, size: int) -> Array:

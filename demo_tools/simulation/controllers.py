@@ -232,5 +232,8 @@ CONTROLLERS = {
     "forward_position": ForwardPosition,
     "forward_velocity": ForwardVelocity,
     "joint_trajectory": JointTrajectory,
+    # Between the goals of a gripper's action, see `gripper_server`.
+    "gripper_command": ForwardPosition,
+    "parallel_gripper_command": ForwardPosition,
 }
 """Controller by the name of the command adapter that speaks to it."""

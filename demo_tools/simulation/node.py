@@ -22,10 +22,12 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from demo_tools.simulation.commanded import require_answers
+from demo_tools.simulation.gripper_server import GripperServer
 from demo_tools.simulation.pacing import LockStep, Pace, RealTime
 from demo_tools.simulation.world import World
 from learned_arm import cdr
-from learned_arm.command_spec import Controller
+from learned_arm.command_spec import Controller, GripperSettings
 from learned_arm.contract import load_contract
 from learned_arm.errors import LearnedArmError
 from learned_arm.ros import qos
@@ -55,7 +57,10 @@ class SimArmNode(Node):
         parameter(self, "decoy_seed", -1, "from the next ~/reset draw the cube, or pads and cue, of this seed; -1: no")
         contract = load_contract(name, robot or None)
         state_contract(self, contract)
+        if is_lock_step(self):
+            require_answers(contract.robot)
         self._world = World(self, contract, {"arm": kind} if kind else {})
+        self._grippers: list[GripperServer] = []
         for controller in contract.robot.controllers:
             self._subscribe(controller, kind if controller.groups[0] == "arm" else "")
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -69,6 +74,9 @@ class SimArmNode(Node):
         self._pace.close()
 
     def _subscribe(self, controller: Controller, kind: str) -> None:
+        if isinstance(controller.command.settings, GripperSettings):
+            self._grippers.append(GripperServer(self, controller, self._world))
+            return
         group, topic = controller.groups[0], _TOPICS[kind] if kind else controller.command.topic
         adapter = kind or controller.command.adapter
         if adapter == "joint_trajectory":
@@ -109,6 +117,8 @@ class SimArmNode(Node):
         except LearnedArmError as error:
             response.success, response.message = False, str(error)
             return response
+        for gripper in self._grippers:
+            gripper.forget()
         self._pace.was_reset()
         response.success, response.message = True, f"reset at {self._world.arm.now_ns} ns"
         return response

@@ -11,9 +11,8 @@ from sensor_msgs.msg import JointState
 
 from learned_arm.command_spec import Controller, GripperSettings
 from learned_arm.gripper_goals import Closing
-from learned_arm.ros.optional import load_messages
+from learned_arm.ros.optional import controller_action, load_messages, needs
 
-_KINDS = {"gripper_command": "GripperCommand", "parallel_gripper_command": "ParallelGripperCommand"}
 # Whatever is between the fingers is what is to be held.
 _ANY_WIDTH_M = 0.1
 
@@ -41,12 +40,10 @@ def make_action(node: Node, controller: Controller, settings: GripperSettings) -
     Raises:
         LearnedArmError: The package of its messages is not installed.
     """
-    needs = {"where": f"group {controller.groups[0]}", "wanted_by": f"adapter {controller.command.adapter}"}
     if controller.command.adapter == "franka_gripper":
-        package = load_messages("franka_msgs.action", **needs, install="franka_ros2 from source")
+        package = load_messages("franka_msgs.action", **needs(controller), install="franka_ros2 from source")
         return FrankaHand(node, package, settings)
-    package = load_messages("control_msgs.action", **needs, install="the package ros-jazzy-control-msgs")
-    return GripperController(node, getattr(package, _KINDS[controller.command.adapter]), controller.joints[0], settings)
+    return GripperController(node, controller_action(controller), controller.joints[0], settings)
 
 
 class GripperController:

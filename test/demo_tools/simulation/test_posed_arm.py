@@ -143,7 +143,7 @@ def test_what_cannot_be_simulated_is_refused_in_one_line() -> None:
     content["task"] = "pick_cube"
     with pytest.raises(LearnedArmError, match="not a task for this arm"):
         simulated(Contract.from_canonical(content))
-    content = reaching("fr3").canonical()
-    content["robot"]["groups"]["gripper"]["command"] = load_robot("fr3").canonical()["groups"]["gripper"]["command"]
+    content = reaching("vx300s").canonical()
+    content["robot"]["groups"]["gripper"]["command"] = load_robot("vx300s").canonical()["groups"]["gripper"]["command"]
     with pytest.raises(LearnedArmError, match="unknown controller"):
         simulated(Contract.from_canonical(content))
