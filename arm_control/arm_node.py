@@ -27,6 +27,7 @@ from arm_control.settings import (
     declare_realtime_priority,
     declare_source,
     declare_source_timeout,
+    declare_target_check,
 )
 from learned_arm import cdr, cdr_write
 from learned_arm.command_spec import timeout_warnings
@@ -68,6 +69,7 @@ class ArmNode(Node):
         priority = declare_realtime_priority(self)
         self._deadman = Deadman(deadman.timeout_s) if deadman.topic else None
         self._commander = Commander(self._contract.robot, self._deadman, source_timeout_s=declare_source_timeout(self))
+        self._target_check = declare_target_check(self, self._contract.robot)
         self._lock = threading.Lock()
         in_lock_step = is_lock_step(self)
         self._lock_step = self._in_step() if in_lock_step else None
@@ -227,6 +229,9 @@ class ArmNode(Node):
 
     def _take(self, source: str, view: cdr.TrajectoryView, now_ns: int) -> None:
         try:
+            if self._target_check is not None:
+                # Before the lock: the control loop must not wait for it.
+                self._target_check.require_free(view.names, view.positions)
             with self._lock:
                 self._commander.targets(source, view, now_ns)
         except LearnedArmError as error:
@@ -361,6 +366,8 @@ class ArmNode(Node):
             **{f"clamped_{name}": count for name, count in sorted(commander.clamp_counts.items())},
             **self._sinks.status(),
         }
+        if self._target_check is not None:
+            values["colliding_targets"] = self._target_check.refused
         if self._told_by_driver:
             values["driver"] = self._signs.problem or self._signs.warning
         status = messages.status("arm_node", level, commander.reason or commander.state.value, values)

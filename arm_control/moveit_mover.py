@@ -7,13 +7,12 @@ MoveIt's setup assistant makes them. MoveIt plans here and executes nothing: it 
 
 from __future__ import annotations
 
-import importlib
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arm_control.moveit_session import module, started
 from arm_control.mover import Mover, plan_move
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder
@@ -22,14 +21,7 @@ from learned_arm.timeline import Timeline
 
 RUCKIG, MOVEIT = "ruckig", "moveit"
 MOVERS = (RUCKIG, MOVEIT)
-_NODE = "learned_arm_moveit"
 _BEGINS_WITHIN_RAD = 0.02
-# What MoveItCpp asks for besides a robot's configuration, which seldom has it (its PlanningPipelineOptions and the
-# PlanRequestParameters of its PlanningComponent).
-_OPTIONS = {
-    "planning_pipelines": {"pipeline_names": ["ompl"]},
-    "plan_request_params": {"planning_attempts": 1, "planning_pipeline": "ompl", "planning_time": 5.0},
-}
 
 
 class MoveItMover:
@@ -43,19 +35,16 @@ class MoveItMover:
     """
 
     def __init__(self, robot: Robot) -> None:
-        if robot.moveit is None:
-            raise LearnedArmError("no MoveIt configuration", where=robot.name, allowed="moveit: in the robot file")
-        package, self._group = robot.moveit.package, robot.moveit.group
-        self._parameters = _module("moveit.planning").PlanRequestParameters
-        self._state = _module("moveit.core.robot_state").RobotState
+        self._moveit = started(robot)
+        assert robot.moveit is not None
+        self._group = robot.moveit.group
+        self._parameters = module("moveit.planning").PlanRequestParameters
+        self._state = module("moveit.core.robot_state").RobotState
         try:
-            self._moveit = _started(package)
             self._component = self._moveit.get_planning_component(self._group)
-        except LearnedArmError:
-            raise
-        except Exception as error:  # the builder and the bindings raise whatever they come upon
+        except Exception as error:  # the bindings raise whatever they come upon
             words = " ".join(f"{type(error).__name__}: {error}".split())
-            raise LearnedArmError("MoveIt does not start", where=package, got=words, allowed="its package") from error
+            raise LearnedArmError("no such planning group", where=robot.moveit.package, got=words) from error
 
     def __call__(
         self,
@@ -176,21 +165,3 @@ def mover_of(name: str, robot: Robot) -> Mover:
     if name not in MOVERS:
         raise LearnedArmError("no such value", where="mover", got=name, allowed=list(MOVERS))
     return MoveItMover(robot) if name == MOVEIT else plan_move
-
-
-@cache
-def _started(package: str) -> Any:
-    """One MoveItPy a process: it is a node."""
-    builder = _module("moveit_configs_utils").MoveItConfigsBuilder
-    # What a configuration's own files are called after.
-    name = package.removesuffix("_moveit_config").removeprefix("moveit_resources_")
-    configuration = builder(name, package_name=package).to_moveit_configs().to_dict()
-    return _module("moveit.planning").MoveItPy(node_name=_NODE, config_dict={**configuration, **_OPTIONS})
-
-
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        install = "sudo apt install ros-jazzy-moveit-py ros-jazzy-moveit-configs-utils"
-        raise LearnedArmError("MoveIt is not installed", got=str(error), allowed=install) from error

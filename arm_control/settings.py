@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from arm_control.moveit_check import NONE, TargetCheck, target_check_of
 from learned_arm import checked
 from learned_arm.commander import SOURCE_TIMEOUT_S, SOURCES
 from learned_arm.contract import Contract, load_contract
 from learned_arm.deadman import KINDS, DeadmanSettings
+from learned_arm.robot import Robot
 from learned_arm.ros.node import check_when_set, parameter, state_contract
 from learned_arm.ros.priority import HIGHEST
 
@@ -77,6 +79,16 @@ def declare_realtime_priority(node: Any) -> int:
     words = "SCHED_FIFO priority of this process in real time, 1 to 99; 0: none"
     value = parameter(node, "realtime_priority", REALTIME_PRIORITY, words, read_only=True)
     return checked.integer(0, HIGHEST)(value, "parameter realtime_priority")
+
+
+def declare_target_check(node: Any, robot: Robot) -> TargetCheck | None:
+    """What looks at targets before the door takes them, fixed at the start; None for nothing.
+
+    Raises:
+        LearnedArmError: No such check, or what it needs is not installed.
+    """
+    words = "looks for collisions of targets: none, or moveit where installed"
+    return target_check_of(parameter(node, "target_check", NONE, words, read_only=True), robot)
 
 
 def _check_source(value: object) -> None:

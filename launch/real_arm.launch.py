@@ -35,6 +35,9 @@ def generate_launch_description() -> LaunchDescription:
             argument("driver", "false: the driver is running already.", "true", launching.BOOLEAN),
             argument("deadman_topic", "Topic of a deadman switch; empty: none.", ""),
             argument("deadman_type", "Its message.", "joy", ["bool", "joy"]),
+            argument(
+                "target_check", "moveit: refuse targets that collide in its planning scene.", "none", ["none", "moveit"]
+            ),
             launching.transport(),
             OpaqueFunction(function=_bring_up),
         ]
@@ -66,7 +69,7 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             spawn = [*controllers.load, "--inactive", "-c", controllers.manager]
             entities.append(Node(package="controller_manager", executable="spawner", arguments=spawn, output="screen"))
     common = {"contract": launching.text("contract"), "robot": launching.text("robot")}
-    door = {**common, **{name: launching.text(name) for name in ("deadman_topic", "deadman_type")}}
+    door = {**common, **{name: launching.text(name) for name in ("deadman_topic", "deadman_type", "target_check")}}
     switch = launching.node("switch_controllers", {"robot": launching.text("robot")})
     opened = launching.node("arm_node", door, on_exit=launching.end_with_it("the door to the arm has ended"))
 

@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, dict[str, str | None]] = {
         "driver": "true",
         "deadman_topic": "",
         "deadman_type": "joy",
+        "target_check": "none",
     },
     "record.launch.py": {"contract": REQUIRED, "robot": "", "root": "demos", "operator": ""},
     "replay.launch.py": {
