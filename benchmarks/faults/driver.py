@@ -42,7 +42,8 @@ class Driver(Part):
         self._out = self.create_publisher(JointState, self._robot.joint_states[0].topic, qos.small())
         self._frozen_ns = 0
         self._random = random.Random(0)
-        self._last_words = LastWords(Path(str(parameter(self, "last_words", "", "the file of its last joint state"))))
+        words = str(parameter(self, "last_words", "", "the file of its last joint state; empty: none"))
+        self._last_words = LastWords(Path(words)) if words else None
         self._listener = Listener(self, "commands")
         for group in self._robot.groups:
             take = partial(self._on_command, self._robot.slices[group.name])
@@ -84,7 +85,8 @@ class Driver(Part):
             position = np.where(np.arange(self._robot.dof) == 1, np.nan, position)
         names = [self._robot.joints[index] for index in order]
         raw = serialize_message(messages.joint_state(stamp_ns, names, position[order]))
-        self._last_words.put(raw)
+        if self._last_words is not None:
+            self._last_words.put(raw)
         self._out.publish(raw)
 
 
