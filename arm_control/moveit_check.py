@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_control.moveit_session import started
+from arm_control.moveit_session import place, started
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder
 from learned_arm.robot import Robot
@@ -41,7 +41,7 @@ class TargetCheck:
         self.refused = 0
 
     def require_free(self, names: tuple[str, ...], positions_rad: NDArray[np.float64]) -> None:
-        """Look at the targets of a timeline, shape (K, len(names)); none is free.
+        """Look at the targets of a timeline, shape (K, len(names)); a timeline without any passes.
 
         Raises:
             LearnedArmError: One of them collides, or they are of another arm.
@@ -87,10 +87,7 @@ def in_planning_scene(robot: Robot) -> IsFree:
     def is_free(position_rad: NDArray[np.float64]) -> bool:
         with monitor.read_only() as scene:
             state: Any = copy.copy(scene.current_state)
-            known = state.joint_positions
-            named = dict(zip(robot.joints, position_rad.tolist(), strict=True))
-            state.joint_positions = {joint: at for joint, at in named.items() if joint in known}
-            state.update()
+            place(state, robot, position_rad)
             # Of no group: all of its links.
             return not scene.is_state_colliding(robot_state=state, joint_model_group_name="", verbose=False)
 

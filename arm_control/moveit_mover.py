@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_control.moveit_session import module, started
+from arm_control.moveit_session import module, place, started
 from arm_control.mover import Mover, plan_move
 from learned_arm.errors import LearnedArmError
 from learned_arm.observation import JointOrder
@@ -70,10 +70,7 @@ class MoveItMover:
     def _at(self, robot: Robot, position_rad: NDArray[np.float64]) -> Any:
         """MoveIt's state with our joints where we say, as far as it has them."""
         state = self._state(self._moveit.get_robot_model())
-        known = state.joint_positions
-        named = dict(zip(robot.joints, position_rad.tolist(), strict=True))
-        state.joint_positions = {joint: at for joint, at in named.items() if joint in known}
-        state.update()
+        place(state, robot, position_rad)
         return state
 
 

@@ -11,6 +11,9 @@ import importlib
 from functools import cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from learned_arm.errors import LearnedArmError
 from learned_arm.robot import Robot
 
@@ -39,6 +42,14 @@ def started(robot: Robot) -> Any:
     except Exception as error:  # the builder and the bindings raise whatever they come upon
         words = " ".join(f"{type(error).__name__}: {error}".split())
         raise LearnedArmError("MoveIt does not start", where=package, got=words, allowed="its package") from error
+
+
+def place(state: Any, robot: Robot, position_rad: NDArray[np.float64]) -> None:
+    """Put our joints, as far as MoveIt's state has them, where we say, shape (dof,)."""
+    known = state.joint_positions
+    named = dict(zip(robot.joints, position_rad.tolist(), strict=True))
+    state.joint_positions = {joint: at for joint, at in named.items() if joint in known}
+    state.update()
 
 
 def module(name: str) -> Any:
