@@ -49,10 +49,17 @@ class TargetCheck:
         if not len(positions_rad):
             return
         for position_rad in apart(self._order.positions(names, positions_rad), self._robot.per_rad):
-            if not self._is_free(position_rad):
+            if not self._looked(position_rad):
                 self.refused += 1
                 got = dict(zip(self._robot.joints, np.round(position_rad, 3).tolist(), strict=True))
                 raise LearnedArmError("a target collides", where="MoveIt's planning scene", got=got)
+
+    def _looked(self, position_rad: NDArray[np.float64]) -> bool:
+        try:
+            return self._is_free(position_rad)
+        except Exception as error:  # the bindings raise whatever they come upon; what was not seen is not free
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            raise LearnedArmError("a target could not be looked at", where="MoveIt", got=words) from error
 
 
 def apart(positions_rad: NDArray[np.float64], per_rad: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:

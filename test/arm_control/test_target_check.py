@@ -50,6 +50,14 @@ def test_targets_that_collide_are_refused_whatever_the_order_of_their_joints() -
     check.require_free(JOINTS, np.empty((0, DOF)))
 
 
+def test_what_could_not_be_looked_at_is_not_free() -> None:
+    def breaks(_position_rad: np.ndarray) -> bool:
+        raise RuntimeError("no scene")
+
+    with pytest.raises(LearnedArmError, match="MoveIt: a target could not be looked at; got RuntimeError: no scene"):
+        TargetCheck(ROBOT, breaks).require_free(JOINTS, ramp(WALL_RAD))
+
+
 def test_a_check_that_cannot_be_had_is_refused_in_one_line() -> None:
     assert target_check_of(NONE, ROBOT) is None
     with pytest.raises(LearnedArmError, match="target_check: no such value; got magic"):
