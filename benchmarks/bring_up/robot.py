@@ -17,6 +17,8 @@ from learned_arm.contract import load_contract
 from learned_arm.ros import messages, qos
 from learned_arm.ros.node import parameter, run
 
+# What it logs when all that it offers is there.
+UP = "up"
 _AHEAD_NS = 2_000_000_000
 _STALL_S = 1.3
 _BEST_EFFORT = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -58,6 +60,7 @@ class FakeRobot(Node):
             self._cameras[name] = info
         if "intruder" in self._faults:
             self.create_publisher(Float64MultiArray, self._robot.controllers[0].endpoint, qos.small())
+        self.get_logger().info(UP)
 
     def _publisher(self) -> Any:
         topic = self._robot.joint_states[0].topic

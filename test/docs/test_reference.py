@@ -99,7 +99,7 @@ def test_every_argument_and_its_default_is_listed(command: str) -> None:
 
 def test_exit_statuses() -> None:
     listed = {int(row[0]): row[1] for row in rows(section("### Exit statuses"), "status")}
-    assert set(EXIT_STATUS.values()) | {0, 1, 2, 130} == set(listed)
+    assert set(EXIT_STATUS.values()) | {0, 1, 2, 130, 143} == set(listed)
     for verdict, status in EXIT_STATUS.items():
         assert f"`{verdict}`" in listed[status]
 

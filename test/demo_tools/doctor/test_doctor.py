@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.bring_up.robot import UP
 from benchmarks.processes import Processes
 from demo_tools.flow.domains import held_domain
 from learned_arm.contract import load_contract
@@ -23,7 +25,7 @@ from test.patience import patient
 pytestmark = [pytest.mark.ros, pytest.mark.limit_s(240)]
 
 ROBOT = "benchmarks.bring_up.robot"
-AT_ONCE = 3
+AT_ONCE, START_S = 3, 60.0
 JOINTS, ARM = "/joint_states", "/forward_position_controller/commands"
 # What is wrong -> which check must say so, and where. Faults that do not hide each other are examined at once.
 SEEDED: dict[tuple[str, ...], dict[str, str]] = {
@@ -77,16 +79,26 @@ def robot(folder: Path, *faults: str) -> Iterator[dict[str, str]]:
     with held_domain(DOMAINS) as domain_id, Processes(domain_id, folder) as processes:
         settings = ["-p", f"contract:={contract}"]
         simulated = ["-p", f"use_sim_time:={str('simulated_time' in faults).lower()}"]
-        for count in range(2 if "two_drivers" in faults else 1):
+        robots = [f"robot_{count}" for count in range(2 if "two_drivers" in faults else 1)]
+        for name in robots:
             wrong = ["-p", f"faults:={','.join(faults) or 'none'}"]
-            processes.start(ROBOT, "--ros-args", *settings, *simulated, *wrong, name=f"robot_{count}")
+            processes.start(ROBOT, "--ros-args", *settings, *simulated, *wrong, name=name)
         if "door" in faults:
             processes.start("arm_control.arm_node", "--ros-args", *settings)
         environment = transport.environment(domain_id)
         if "no_profile" in faults:
             environment[transport.PROFILE_VARIABLE] = str(folder / "absent.xml")
+        wait_for_all([folder / f"{name}.log" for name in robots])
         yield environment
         processes.check()
+
+
+def wait_for_all(logs: list[Path]) -> None:
+    """Wait until every robot says that it runs: the doctor is for one that does, and a busy machine starts slowly."""
+    until_s = time.monotonic() + START_S
+    while not all(f"[fake_robot]: {UP}" in each.read_text() for each in logs):
+        assert time.monotonic() < until_s, [each.read_text() for each in logs]
+        time.sleep(0.05)
 
 
 def doctor(environment: Mapping[str, str], folder: Path, *options: str) -> Found:
