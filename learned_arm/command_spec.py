@@ -28,8 +28,9 @@ _CORRECTION_RAD_S = 0.2
 _DEADBAND_SHARE = 0.01
 _GOAL_RATE_HZ = 10.0
 _FASTEST_GOAL_RATE_HZ = 50.0
-# The hand carries out one goal after another, and stops for each.
-_FRANKA_GOAL_RATE_HZ, _FRANKA_M_S = 2.0, 0.1
+# The hand carries out one goal after another, and stops for each. A safe stream at full speed overruns its target by
+# 6 % of an FR3's stroke, v^2 / 2 a by its file.
+_FRANKA_GOAL_RATE_HZ, _FRANKA_M_S, _FRANKA_TURN_SHARE = 2.0, 0.1, 0.1
 _POSITIVE = checked.number(0.0, 1e6, open_low=True)
 
 
@@ -69,6 +70,8 @@ class GripperSettings:
         deadband_rad: A target nearer than this to the last goal is no new goal while the stream moves.
         goal_rate_hz: Most goals a second.
         speed_m_s: How fast the fingers go, where the action asks for it.
+        turn_rad: How far goals come back before fingers that were opened close, or the other way, where that is
+            another action.
     """
 
     action: str
@@ -76,6 +79,7 @@ class GripperSettings:
     deadband_rad: float
     goal_rate_hz: float
     speed_m_s: float | None = None
+    turn_rad: float | None = None
 
 
 @dataclass(frozen=True)
@@ -173,22 +177,23 @@ def parse_command(value: Any, where: str, stroke_rad: Sequence[tuple[float, floa
 
 
 def _gripper(section: checked.Section, adapter: str, stroke_rad: tuple[float, float]) -> GripperSettings:
-    low, high = stroke_rad
+    stroke, franka = stroke_rad[1] - stroke_rad[0], adapter == "franka_gripper"
     action = section.take("action", checked.topic)
     # An effort of 0 means nothing at all to some drivers and no limit to others, so that it must be said.
     effort = {"default": None} if adapter == "parallel_gripper_command" else {}
     return GripperSettings(
         action=action,
         max_effort=section.take("max_effort", _POSITIVE, **effort),
-        deadband_rad=section.take(
-            "deadband_rad", checked.number(0.0, (high - low) / 2), default=_DEADBAND_SHARE * (high - low)
-        ),
+        deadband_rad=section.take("deadband_rad", checked.number(0.0, stroke / 2), default=_DEADBAND_SHARE * stroke),
         goal_rate_hz=section.take(
             "goal_rate_hz",
             checked.number(0.0, _FASTEST_GOAL_RATE_HZ, open_low=True),
-            default=_FRANKA_GOAL_RATE_HZ if adapter == "franka_gripper" else _GOAL_RATE_HZ,
+            default=_FRANKA_GOAL_RATE_HZ if franka else _GOAL_RATE_HZ,
         ),
-        speed_m_s=section.take("speed_m_s", _POSITIVE, default=_FRANKA_M_S) if adapter == "franka_gripper" else None,
+        speed_m_s=section.take("speed_m_s", _POSITIVE, default=_FRANKA_M_S) if franka else None,
+        turn_rad=section.take("turn_rad", checked.number(0.0, stroke / 2), default=_FRANKA_TURN_SHARE * stroke)
+        if franka
+        else None,
     )
 
 

@@ -100,15 +100,25 @@ class GripperGoals:
 class Closing:
     """Whether fingers are to close, for drivers that have one action to close and another to open.
 
-    What moves them neither way, a goal that is asked for again among it, is of the kind of the one before: to open by a
-    hair would let go of what they hold.
+    They turn when a goal has come back by more than a bit from the farthest one of their way so far. To open by a hair
+    would let go of what they hold; and a safe stream that opens with all its speed runs past its end by the way that it
+    needs to brake, and comes back: no reason to grasp.
+
+    Args:
+        turn: That bit, in the group's unit.
     """
 
-    def __init__(self, deadband: float) -> None:
-        self._deadband, self._closes = deadband, False
+    def __init__(self, turn: float) -> None:
+        self._turn, self._closes = turn, False
+        self._farthest: float | None = None
 
     def see(self, position: float, before: float) -> bool:
         """Take a goal, and the goal before or where the stream began; whether it closes."""
-        if abs(position - before) > self._deadband:
-            self._closes = position < before
+        farthest = before if self._farthest is None else self._farthest
+        back = position - farthest if self._closes else farthest - position
+        if back > self._turn:
+            self._closes = not self._closes
+        if back > self._turn or back < 0.0:
+            farthest = position
+        self._farthest = farthest
         return self._closes

@@ -14,6 +14,13 @@ from learned_arm.robot import load_robot
 
 NO_CONTROL_MSGS = importlib.util.find_spec("control_msgs") is None
 WITH_CONTROL_MSGS = pytest.mark.skipif(NO_CONTROL_MSGS, reason="control_msgs is not installed (ros-jazzy-control-msgs)")
+WITH_FRANKA_MSGS = pytest.mark.skipif(
+    importlib.util.find_spec("franka_msgs") is None, reason="franka_msgs is not installed (franka_ros2 from source)"
+)
+WITH_INTERBOTIX_MSGS = pytest.mark.skipif(
+    importlib.util.find_spec("interbotix_xs_msgs") is None,
+    reason="interbotix_xs_msgs is not installed (interbotix_ros_core from source)",
+)
 ROBOTS = sorted(path.stem for path in (Path(__file__).parents[1] / "learned_arm/config/robots").glob("*.yaml"))
 
 

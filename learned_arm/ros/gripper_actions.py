@@ -84,7 +84,8 @@ class FrankaHand:
         self._move = ActionClient(node, package.Move, f"{settings.action}/move")
         self._grasp = ActionClient(node, package.Grasp, f"{settings.action}/grasp")
         self._speed_m_s, self._force_n = settings.speed_m_s, settings.max_effort
-        self._closing = Closing(settings.deadband_rad)
+        assert settings.turn_rad is not None
+        self._closing = Closing(settings.turn_rad)
 
     @property
     def ready(self) -> bool:

@@ -131,16 +131,21 @@ def test_a_clock_that_is_set_back_silences_nobody() -> None:
 
 
 def test_to_close_is_one_action_and_to_open_another_and_a_hair_is_neither() -> None:
-    closing = Closing(DEADBAND)
+    closing = Closing(0.1)
     asked = [
-        (0.5, 0.8, True),  # from where the stream began
+        (0.75, 0.8, False),
+        (0.5, 0.75, True),  # from where the stream began
         (0.2, 0.5, True),
         (0.2, 0.2, True),  # asked for again: the controller had refused it
         (0.2 + 1e-7, 0.2, True),  # what is held is not let go for a hair
-        (0.6, 0.2, False),
+        (0.29, 0.2, True),
+        (0.6, 0.29, False),
         (0.6, 0.6, False),
-        (0.6 - 1e-7, 0.6, False),
-        (0.3, 0.6, True),
+        (0.8, 0.6, False),
+        (0.72, 0.8, False),  # what was opened too far comes back
+        (0.71, 0.72, False),
+        (0.69, 0.71, True),
+        (0.3, 0.69, True),
     ]
     assert [closing.see(position, before) for position, before, _ in asked] == [closes for *_, closes in asked]
 
