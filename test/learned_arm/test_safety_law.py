@@ -1,7 +1,8 @@
 """The law of the door, over 20,000 seeded examples: no published command violates position, velocity or acceleration.
 
-Each example is a stream of commands of an arm of random limits. Hypothesis draws what the stream is made of; the
-numbers come from the example's own seed, which keeps an example cheap.
+Each example is a stream of commands of an arm of random limits. Hypothesis draws what the stream is made of, in one
+number, since each number that it draws costs it more than a step costs us; the others come from the example's own seed.
+No helper of numpy compares them: that, too, keeps an example cheap.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ DOF, STEPS = 4, 5
 SPEED_ROUNDING, RELATIVE = 5e-9, 1e-6  # rad/s, what float64 positions cost over a short step
 # What a step is asked for: a stop, a place anywhere, a place near, a motion inside the limits, and nonsense.
 KINDS = ("none", "anywhere", "near", "inside", "nan", "inf", "late", "dt")
+STREAMS = len(KINDS) ** STEPS
 DTS = (0.0, -0.01, math.nan, math.inf, -math.inf)
 
 
@@ -73,19 +75,25 @@ def passes(safety: SafetyFilter, target: np.ndarray, dt_s: float) -> np.ndarray:
     )
 
 
-EXAMPLE = st.tuples(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(KINDS), min_size=1, max_size=STEPS))
+def kinds_of(stream: int) -> list[str]:
+    """What the steps of a stream are asked for: the digits of its number."""
+    return [KINDS[stream // len(KINDS) ** step % len(KINDS)] for step in range(STEPS)]
+
+
+def test_a_number_stands_for_every_stream() -> None:
+    assert kinds_of(5 + 8 * 3) == ["inf", "inside", "none", "none", "none"]
+    assert len({tuple(kinds_of(stream)) for stream in range(STREAMS)}) == STREAMS
 
 
 @pytest.mark.slow
-@given(EXAMPLE)
+@given(st.integers(0, 2**32 - 1), st.integers(0, STREAMS - 1))
 @settings(max_examples=20_000)
-def test_no_published_command_violates_a_limit(example: tuple[int, list[str]]) -> None:
-    seed, kinds = example
+def test_no_published_command_violates_a_limit(seed: int, stream: int) -> None:
     random = np.random.default_rng(seed)
     safety = random_filter(random)
     start_viable(safety, random)
     following = True
-    for kind in kinds:
+    for kind in kinds_of(stream):
         before, speed = safety.position_rad, safety.velocity_rad_s
         dt_s = float(10 ** random.uniform(-4, -1)) if kind != "late" else float(random.uniform(0.1, 3.0))
         measured = before + random.uniform(-0.1, 0.1, DOF)
@@ -106,8 +114,7 @@ def test_no_published_command_violates_a_limit(example: tuple[int, list[str]]) -
         assert np.isfinite(sent).all()
         if kind == "dt":
             assert result.clamps == ("dt",)
-            np.testing.assert_array_equal(sent, before)
-            np.testing.assert_array_equal(safety.velocity_rad_s, speed)
+            assert (sent == before).all() and (safety.velocity_rad_s == speed).all()
             continue
         moved = (sent - before) / dt_s
         assert (sent >= safety.low).all() and (sent <= safety.high).all()
@@ -116,12 +123,12 @@ def test_no_published_command_violates_a_limit(example: tuple[int, list[str]]) -
         assert not safety.not_viable.any() and "not_viable" not in result.clamps
         if target is None or kind in ("nan", "inf"):
             braked = np.copysign(np.maximum(np.abs(speed) - safety.acceleration * dt_s, 0.0), speed)
-            np.testing.assert_allclose(safety.velocity_rad_s, braked, rtol=1e-6, atol=1e-6)
+            assert (np.abs(safety.velocity_rad_s - braked) <= RELATIVE * (1 + np.abs(braked))).all()
             assert kind == "none" or "not_finite" in result.clamps
         elif kind == "inside" and following:
             reached = np.abs(target - measured) <= safety.step_from_measured
             good = reached & passes(SafetyBefore(safety, before, speed), target, dt_s)
-            np.testing.assert_array_equal(sent[good], target[good])
+            assert (sent[good] == target[good]).all()
             assert not good.all() or result.clamps == ()
         following = kind in ("none", "nan", "inf") or (target is not None and bool((sent == target).all()))
 
@@ -152,7 +159,7 @@ def test_from_a_state_that_is_not_viable_nothing_but_the_strongest_braking_is_co
         result = safety.step(asked, before, dt_s)
         assert result.clamps == ("not_viable",)
         braked = np.copysign(np.maximum(np.abs(speed) - safety.acceleration * dt_s, 0.0), speed)
-        np.testing.assert_array_equal(safety.velocity_rad_s, braked)
-        np.testing.assert_array_equal(result.sent_rad, before + braked * dt_s)
+        assert (safety.velocity_rad_s == braked).all()
+        assert (result.sent_rad == before + braked * dt_s).all()
         if safety.at_rest:
             return
