@@ -43,6 +43,7 @@ from benchmarks.result import Result, spread
 from benchmarks.streams import HEIGHT, WIDTH, Stamped, image, joint_state
 from benchmarks.tick_wait import wait_for_tick_ms
 from benchmarks.topics import CAMERAS, ECHO_IMAGES, JOINT_STATES, RELAY
+from demo_tools.flow.ending import end_by_sigterm
 from learned_arm import cdr
 from learned_arm.contract import Contract, load_contract
 from learned_arm.durable import read_json, write_json
@@ -307,4 +308,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_by_sigterm()
     sys.exit(main())

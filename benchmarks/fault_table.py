@@ -23,6 +23,7 @@ from benchmarks.faults.rig import Rig
 from benchmarks.faults.world import CAMERA_MAX_AGE_S, JOINTS_MAX_AGE_S, rig_contract
 from benchmarks.processes import join_domain, own_domain
 from benchmarks.result import Result
+from demo_tools.flow.ending import end_by_sigterm
 from learned_arm.errors import LearnedArmError
 
 REPETITIONS = 3
@@ -124,4 +125,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_by_sigterm()
     sys.exit(main())

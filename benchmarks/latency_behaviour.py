@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.result import Result
+from demo_tools.flow.ending import end_by_sigterm
 from demo_tools.flow.latency import CONDITIONS, Condition, behaviour_under_latency
 from demo_tools.flow.progress import bar
 from demo_tools.flow.run_folder import RunFolder
@@ -72,4 +73,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_by_sigterm()
     sys.exit(main())

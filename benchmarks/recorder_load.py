@@ -18,6 +18,7 @@ from std_srvs.srv import Trigger
 from benchmarks.processes import CpuMeter, Processes, join_domain, own_domain
 from benchmarks.result import RESULTS, Result
 from benchmarks.topics import CAMERAS, JOINT_STATES
+from demo_tools.flow.ending import end_by_sigterm
 from demo_tools.flow.operator import Operator
 from learned_arm.contract import Contract, load_contract
 from learned_arm.episode import Episode, load_episode
@@ -171,4 +172,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_by_sigterm()
     sys.exit(main())

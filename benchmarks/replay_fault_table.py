@@ -10,6 +10,7 @@ import sys
 
 from benchmarks.replay_faults.measure import HEAD, Row, table
 from benchmarks.result import Result
+from demo_tools.flow.ending import end_by_sigterm
 from learned_arm.contract import load_contract
 
 TASKS = ("pick_cube", "insert_peg", "pick_moving")
@@ -56,4 +57,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_by_sigterm()
     sys.exit(main())

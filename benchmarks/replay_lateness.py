@@ -26,6 +26,7 @@ from benchmarks.result import Result
 from benchmarks.streams import HEIGHT, WIDTH, Stamped, image
 from benchmarks.topics import CAMERAS
 from demo_tools.flow import stages
+from demo_tools.flow.ending import end_by_sigterm
 from demo_tools.flow.run_folder import RunFolder
 from demo_tools.replay.verdict import Verdict
 from learned_arm.contract import Contract, load_contract
@@ -136,4 +137,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_by_sigterm()
     sys.exit(main())

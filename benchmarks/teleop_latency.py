@@ -23,6 +23,7 @@ from std_msgs.msg import Float64MultiArray, Header
 from benchmarks.processes import Processes, join_domain, own_domain
 from benchmarks.result import Result, spread
 from benchmarks.topics import ECHO, RELAY
+from demo_tools.flow.ending import end_by_sigterm
 from learned_arm.contract import load_contract
 from learned_arm.durable import write_json
 from learned_arm.errors import LearnedArmError
@@ -183,4 +184,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_by_sigterm()
     sys.exit(main())

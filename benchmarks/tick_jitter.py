@@ -35,6 +35,7 @@ from benchmarks.processes import CpuMeter, Processes, join_domain, own_domain
 from benchmarks.result import Result
 from benchmarks.streams import HEIGHT, WIDTH, Stamped, image, joint_state
 from benchmarks.topics import CAMERAS, JOINT_STATES
+from demo_tools.flow.ending import end_by_sigterm
 from learned_arm import cdr
 from learned_arm.contract import Contract, load_contract
 from learned_arm.durable import write_json
@@ -278,4 +279,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_by_sigterm()
     sys.exit(main())

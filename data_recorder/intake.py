@@ -25,6 +25,7 @@ from rclpy.qos import QoSProfile
 
 from data_recorder.episode_writer import Received
 from learned_arm.ros.polled import unwaited
+from learned_arm.ros.raw_take import RawTake
 
 _ROUND_S = 0.033
 _MOST_A_ROUND = 1000
@@ -38,6 +39,7 @@ class _Source:
     profile: QoSProfile
     latched: bool
     subscription: Any
+    take: RawTake
     stuck: bool = False
 
 
@@ -68,10 +70,11 @@ class Intake:
 
     def subscribe(self, topic: str, message_class: Any, profile: QoSProfile, latched: bool) -> Any:
         """Begin to take a topic; of a latched one the last message is kept. Returns the subscription."""
-        source = _Source(topic, message_class, profile, latched, unwaited(self._node, message_class, topic, profile))
+        subscription = unwaited(self._node, message_class, topic, profile)
+        source = _Source(topic, message_class, profile, latched, subscription, RawTake(subscription))
         with self.lock:
             self._sources.append(source)
-        return source.subscription
+        return subscription
 
     def renew_stuck(self) -> dict[str, Any]:
         """By topic the new subscription in the place of each that would never be heard again; on the node's thread."""
@@ -80,7 +83,7 @@ class Intake:
             with self.lock:
                 self._node.destroy_subscription(source.subscription)
                 source.subscription = unwaited(self._node, source.message_class, source.topic, source.profile)
-                source.stuck = False
+                source.take, source.stuck = RawTake(source.subscription), False
         return {source.topic: source.subscription for source in stuck}
 
     def latched(self) -> list[Received]:
@@ -114,26 +117,17 @@ class Intake:
     def _take_from(self, source: _Source, batch: list[Received]) -> None:
         if source.stuck:
             return
-        subscription, topic = source.subscription, source.topic
+        take, topic = source.take, source.topic
         try:
-            with subscription.handle:
+            with source.subscription.handle:
                 for _ in range(_MOST_A_ROUND):
-                    taken = subscription.handle.take_message(subscription.msg_type, True)
+                    taken = take()
                     if taken is None:
                         return
-                    data, info = taken
-                    if not data:
+                    if not taken.data:
                         source.stuck = True
                         return
-                    batch.append(
-                        Received(
-                            info["received_timestamp"],
-                            topic,
-                            data,
-                            info["source_timestamp"],
-                            info["publication_sequence_number"],
-                        )
-                    )
+                    batch.append(Received(taken.received_ns, topic, taken.data, taken.source_ns, taken.sequence))
         except InvalidHandle:
             return
 

@@ -51,7 +51,6 @@ from learned_arm.ros.capture import Capture
 from learned_arm.ros.node import run
 
 _STATUS_PERIOD_S = 0.2
-_DISCOVERY_PERIOD_S = 0.25
 
 
 class RecorderNode(Node):
@@ -99,7 +98,7 @@ class RecorderNode(Node):
         if given.buttons:
             self.create_subscription(Joy, given.buttons_topic, self._on_joy, qos_profile_sensor_data)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_DISCOVERY_PERIOD_S, self._discover, clock=steady)
+        # One timer for all that comes by and by: to wake an executor costs more than most of it.
         self.create_timer(_STATUS_PERIOD_S, self._on_time, clock=steady)
 
         # Threads come last: whatever fails above must end the process.
@@ -298,6 +297,7 @@ class RecorderNode(Node):
     # What happens by itself
 
     def _on_time(self) -> None:
+        self._discover()
         now_ns = time.time_ns()
         if self._recording:
             # What is watched changes on the intake's thread.
@@ -365,7 +365,7 @@ class RecorderNode(Node):
 
     def _publish_status(self) -> None:
         now_ns = time.time_ns()
-        losses = self._scribe.losses(self._topics.count_publishers()) if self._recording else {}
+        losses = self._scribe.losses(self._topics.counts()[0]) if self._recording else {}
         with self._intake.lock:
             streams = self._watch.monitor.look(now_ns)
             idle = self._watch.idle.warning(now_ns) if self._recording else ""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections import Counter
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import tyro
 
+from demo_tools.flow.ending import end_by_sigterm
 from demo_tools.robot_commands import diff, doctor, kinematics, snapshot
 from learned_arm.errors import LearnedArmError
 
@@ -370,14 +369,9 @@ COMMANDS = {
 ERROR_STATUS = {"diff": 4}
 
 
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    """End as after an error, so that no node is left behind."""
-    raise SystemExit(128 + number)
-
-
 def main() -> int:
     """Entry point: one line and status 2 (`diff`: 4) for what a user can mend, 130 after Ctrl-C, 143 after SIGTERM."""
-    signal.signal(signal.SIGTERM, _end)
+    end_by_sigterm()
     error_status = ERROR_STATUS.get(sys.argv[1] if len(sys.argv) > 1 else "", 2)
     try:
         return int(tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="learned-arm", description=__doc__))

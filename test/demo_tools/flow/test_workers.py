@@ -25,17 +25,27 @@ def children(pid: int) -> set[int]:
     return found
 
 
+def ends_with_its_nodes(command: Any, number: int, status: int) -> None:
+    """It has nodes, and none of them any more once it was asked to end."""
+    assert until(lambda: len(children(command.popen.pid)) >= NODES, 60.0), command.output()
+    nodes = children(command.popen.pid)
+    os.kill(command.popen.pid, number)
+    assert command.wait(60.0) == status, command.output()
+    assert not [node for node in nodes if Path(f"/proc/{node}").exists()]
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_asked_to_end_a_command_ends_its_nodes_and_does_not_finish_its_work(
     number: int, status: int, spawn: Any, tmp_path: Path
 ) -> None:
     record = ("record", "--episodes", "50", "--workers", "1", "--out", str(tmp_path / "run"))
     command = spawn(sys.executable, "-c", _COMMAND, *record, env=transport.environment(), name="record")
-    assert until(lambda: len(children(command.popen.pid)) >= NODES, 60.0), command.output()
-    nodes = children(command.popen.pid)
-    os.kill(command.popen.pid, number)
-    assert command.wait(60.0) == status, command.output()
-    assert not [node for node in nodes if Path(f"/proc/{node}").exists()]
+    ends_with_its_nodes(command, number, status)
+
+
+def test_so_does_a_benchmark(spawn: Any) -> None:
+    command = spawn(sys.executable, "-m", "benchmarks.recorder_load", "60", env=transport.environment(), name="load")
+    ends_with_its_nodes(command, signal.SIGTERM, 143)
 
 
 # What runs in the background of a shell has been told to ignore SIGINT.
